@@ -5,6 +5,7 @@ from .embeddings import Embeddings, distances
 from .errors import ReidError
 from .levels import LevelSet
 from .model import ModelInfo
+from .preprocess import to_input
 
 __all__ = [
     "Calibration",
@@ -14,4 +15,5 @@ __all__ = [
     "ReidError",
     "distances",
     "probability",
+    "to_input",
 ]
