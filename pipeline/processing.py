@@ -107,8 +107,7 @@ def process(
         _write(folder, opened, runs, linked, save_video)
         report = write_report(folder / "report.html", opened, linked)
     cameras = tuple(
-        CameraResult(r.source.camera, r.session.id, r.position, r.source.lost, r.done)
-        for r in runs
+        CameraResult(r.source.camera, r.session.id, r.position, r.source.lost, r.done) for r in runs
     )
     return Result(tuple(linked), cameras, engine.tally, perf_counter() - started, folder, report)
 

@@ -40,7 +40,9 @@ def test_log_odds_look_up_the_level_pair_and_stay_bounded() -> None:
         np.array([[1, 2], [2, 3]], np.float32), np.array([[-1, -2], [-2, -9]], np.float32), bound=4
     )
     found = calibration.log_odds(
-        np.array([[0.5, 0.5], [0.5, 3.0]], np.float32), np.array([1, 2], np.int8), np.array([1, 2], np.int8)
+        np.array([[0.5, 0.5], [0.5, 3.0]], np.float32),
+        np.array([1, 2], np.int8),
+        np.array([1, 2], np.int8),
     )
     np.testing.assert_allclose(found, [[0.5, 1.0], [1.0, -4.0]])
 

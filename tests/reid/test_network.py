@@ -77,9 +77,7 @@ def test_exported_file_equals_torch_at_every_level(
     for level in (1, 2, 3, 4):
         found = embedder.embed(list(images), levels=[level] * 7)
         with torch.no_grad():
-            expected = network(
-                normalise(torch.from_numpy(images)), torch.full((7,), level)
-            ).numpy()
+            expected = network(normalise(torch.from_numpy(images)), torch.full((7,), level)).numpy()
         np.testing.assert_allclose(found.vectors, expected, atol=1e-4)
 
 
