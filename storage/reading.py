@@ -110,7 +110,7 @@ def tracks(
     starts = np.searchsorted(owners, [head[0] for head in heads], "left")
     ends = np.searchsorted(owners, [head[0] for head in heads], "right")
     return [
-        StoredTrack(*head, every[start:end], times[start:end])
+        StoredTrack(*(*head, every[start:end], times[start:end]))
         for head, start, end in zip(heads, starts, ends, strict=True)
     ]
 
