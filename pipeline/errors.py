@@ -1,4 +1,7 @@
-"""Errors of `pipeline`: one base class, one line each, saying what, which and what to do."""
+"""Errors of `pipeline`: one base class, one line each, saying what, which and what to do.
+
+`status` is the exit status of the command line: 2 when the call was wrong, 1 when it failed.
+"""
 
 
 class PipelineError(Exception):
@@ -15,6 +18,12 @@ class SourceError(PipelineError):
 
 class SiteError(PipelineError):
     """A site file is wrong."""
+
+    status = 2
+
+
+class DetectorError(PipelineError):
+    """The detector's weights, device or input can't be used."""
 
     status = 2
 

@@ -6,13 +6,19 @@ from __future__ import annotations
 class StorageError(Exception):
     """Base class: the gallery can't be opened, read or written."""
 
+    status = 1
+
 
 class GalleryNotFound(StorageError):
     """There is no gallery at the place given."""
 
+    status = 2
+
 
 class NotAGallery(StorageError):
     """The file is no database, or a database of something else."""
+
+    status = 2
 
 
 class GalleryDamaged(StorageError):
@@ -21,6 +27,8 @@ class GalleryDamaged(StorageError):
 
 class GalleryTooNew(StorageError):
     """The gallery was written by a later version of nearfar."""
+
+    status = 2
 
 
 class GalleryLocked(StorageError):
@@ -33,6 +41,8 @@ class GalleryReadOnly(StorageError):
 
 class GalleryModelMismatch(StorageError):
     """The gallery holds vectors of another model."""
+
+    status = 2
 
 
 class GalleryFull(StorageError):

@@ -1,0 +1,114 @@
+"""Finds people in frames: the packaged network by ONNX Runtime, or a user's own weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from .errors import DetectorError
+
+PACKAGED = Path(__file__).parent / "weights" / "person.onnx"
+CONFIDENCE = 0.1
+
+
+@dataclass(frozen=True)
+class Detections:
+    """People found in one frame, best first.
+
+    Attributes:
+        boxes: `float32 (N, 4)` as x, y, w, h in pixels of the frame, inside it, never empty.
+        scores: `float32 (N,)`, 0 to 1.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class Backend(Protocol):
+    """Something that finds people: `float32 (N, 5)` a frame, as x1, y1, x2, y2, score."""
+
+    def find(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Boxes in pixels of each frame, best first; overlapping ones already suppressed."""
+        ...
+
+
+class Detector:
+    """Detects people in frames of any size. Make one with `Detector.load`."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    @classmethod
+    def load(
+        cls,
+        weights: str | Path | None = None,
+        device: str = "auto",
+        threads: int = 2,
+        confidence: float = CONFIDENCE,
+        input_size: int = 640,
+    ) -> Detector:
+        """Open the packaged weights, or a user's own.
+
+        Args:
+            weights: an `.onnx` export of ultralytics runs by ONNX Runtime; a `.pt` file or an
+                exported folder runs by ultralytics, which must be installed. None: the packaged.
+            device: `auto` (CUDA where it works), `cpu` or `cuda`.
+            threads: threads of the CPU for one call.
+            confidence: lowest score that is returned. The default is low on purpose: a tracker
+                with two rounds uses the faint boxes in its second one.
+            input_size: longest side in pixels to which a frame is brought before detection;
+                larger finds smaller people and costs more. Ignored by weights of a fixed size.
+
+        Raises:
+            DetectorError: the weights are missing or no such model, or the device can't be used.
+        """
+        if device not in ("auto", "cpu", "cuda"):
+            raise DetectorError(f"unknown device '{device}': use auto, cpu or cuda")
+        path = Path(weights) if weights is not None else PACKAGED
+        if not path.exists():
+            raise DetectorError(f"detector weights {path} don't exist: give a file or a folder")
+        if path.is_file() and path.stat().st_size == 0:
+            raise DetectorError(f"detector weights {path} are empty: fetch or export them again")
+        if path.suffix.lower() == ".onnx":
+            from .detect_onnx import OnnxBackend
+
+            return cls(OnnxBackend(path, device, threads, confidence, input_size))
+        from .detect_ultralytics import UltralyticsBackend
+
+        return cls(UltralyticsBackend(path, device, threads, confidence, input_size))
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """Find the people in each frame.
+
+        Args:
+            images: BGR `uint8 (H, W, 3)`, of one or several cameras, sizes may differ.
+
+        Raises:
+            DetectorError: an image has another shape or type, or the run fails.
+        """
+        for number, image in enumerate(images):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+                raise DetectorError(
+                    f"image {number} is {image.dtype} {image.shape}: give BGR uint8 (H, W, 3)"
+                )
+        if not images:
+            return []
+        found = self._backend.find(images)
+        return [_finish(rows, image) for rows, image in zip(found, images, strict=True)]
+
+
+def _finish(rows: np.ndarray, image: np.ndarray) -> Detections:
+    """Clip to the frame, drop what is left empty, and go from corners to x, y, w, h."""
+    height, width = image.shape[:2]
+    corners = np.clip(rows[:, :4], 0, np.array([width, height, width, height], np.float32))
+    sizes = corners[:, 2:] - corners[:, :2]
+    whole = (sizes > 0).all(axis=1)
+    boxes = np.concatenate([corners[:, :2], sizes], axis=1)[whole]
+    return Detections(boxes.astype(np.float32), rows[whole, 4].astype(np.float32))

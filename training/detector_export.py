@@ -1,0 +1,85 @@
+"""Writes the detector as the ONNX file that the pipeline runs."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+
+from .errors import TrainingError
+
+INPUT = (384, 640)
+LEAST_HALVED = 256
+
+
+def blend(start: Any, trained: Any, share: float) -> Any:
+    """Weights between two networks of one shape: `share` of the trained, the rest of the start.
+
+    A network half way back to a broad start often serves pictures unlike the training set better.
+    """
+    mixed = copy.deepcopy(trained)
+    first, second = start.state_dict(), trained.state_dict()
+    if first.keys() != second.keys():
+        raise TrainingError("the two checkpoints hold different networks: give a run and its start")
+    mixed.load_state_dict({k: torch.lerp(first[k], v, share) for k, v in second.items()})
+    return mixed
+
+
+def write_onnx(network: Any, out: Path) -> None:
+    """Export by ultralytics with free batch, height and width, in the metadata names and stride.
+
+    Weights are stored in 16 bits.
+
+    Raises:
+        TrainingError: the export fails or can't be written.
+    """
+    from ultralytics import YOLO
+
+    with tempfile.TemporaryDirectory() as scratch:
+        checkpoint = Path(scratch) / "person.pt"
+        torch.save({"model": network.eval(), "train_args": {}}, checkpoint)
+        try:
+            made = YOLO(str(checkpoint)).export(
+                format="onnx", imgsz=INPUT, dynamic=True, simplify=True, verbose=False
+            )
+            model = onnx.load(made)
+            _describe(model)
+            store_half(model)
+            onnx.save(model, str(out))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise TrainingError(f"{out} can't be exported ({error})") from error
+
+
+def store_half(model: onnx.ModelProto) -> None:
+    """Store the weights in 16 bits; the network still computes in 32, as casts are done at load."""
+    graph = model.graph
+    casts = []
+    for tensor in list(graph.initializer):
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.size >= LEAST_HALVED:
+            stored = f"{tensor.name}_half"
+            casts.append(
+                helper.make_node("Cast", [stored], [tensor.name], to=onnx.TensorProto.FLOAT)
+            )
+            graph.initializer.remove(tensor)
+            graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), stored))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _describe(model: onnx.ModelProto) -> None:
+    """Replace what ultralytics writes about itself by what this file is."""
+    for entry in model.metadata_props:
+        if entry.key == "description":
+            entry.value = "nearfar person detector, YOLO11n for one class"
+        elif entry.key == "author":
+            entry.value = "nearfar"
+        elif entry.key == "date":
+            entry.value = ""
