@@ -14,7 +14,7 @@ from reid import Embeddings, ModelInfo
 from . import checks, identities, reading, schema, search, writing
 from .crops import Crops
 from .database import Database
-from .errors import GalleryModelMismatch, StorageError
+from .errors import GalleryDamaged, GalleryModelMismatch, StorageError
 from .mirror import Mirror
 from .records import (
     BoxRow,
@@ -250,8 +250,11 @@ class Gallery:
 
         Reads every crop. Empty when all is well.
         """
-        with self._database.read() as connection:
-            return checks.problems(connection, self._crops)
+        try:
+            with self._database.read() as connection:
+                return checks.problems(connection, self._crops)
+        except GalleryDamaged as error:
+            return [str(error)]
 
     def crop(self, sha: str) -> bytes:
         """The JPEG file's bytes of a picture by its hash."""

@@ -55,10 +55,7 @@ def open_engine(path: Path, *, create: bool, read_only: bool, timeout: float) ->
         GalleryReadOnly: writing is needed but the file or its folder forbids it.
     """
     _check_place(path, create=create, read_only=read_only)
-    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc' if create else 'rw'}"
-    wal = Path(f"{path}-wal")
-    if read_only and not os.access(path.parent, os.W_OK) and not wal.exists():
-        uri += "&immutable=1"
+    uri = f"{path.absolute().as_uri()}?{_mode(path, create=create, read_only=read_only)}"
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -67,6 +64,7 @@ def open_engine(path: Path, *, create: bool, read_only: bool, timeout: float) ->
         try:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA query_only = {int(read_only)}")
         except BaseException:
             connection.close()
             raise
@@ -97,6 +95,17 @@ def _check_place(path: Path, *, create: bool, read_only: bool) -> None:
             raise GalleryReadOnly(
                 f"{place} can't be written: change its permissions, or copy the gallery elsewhere"
             )
+
+
+def _mode(path: Path, *, create: bool, read_only: bool) -> str:
+    """How SQLite opens the file.
+
+    A reader needs the folder too, for the index of the log, and clears up behind it if it may
+    write there. Where it may not and there is no log, nobody is writing: it reads the bare file.
+    """
+    if read_only and not os.access(path.parent, os.W_OK):
+        return "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
+    return "mode=rwc" if create and not read_only else "mode=rw"
 
 
 def keep_log(engine: Engine) -> None:
@@ -130,7 +139,11 @@ def explain(error: Exception, path: Path, timeout: float) -> StorageError:
             f"{path} can't be opened ({cause}): check the permissions of the file and its folder, "
             "or copy it with its -wal file to a folder that can be written"
         )
-    return StorageError(f"{path}: {cause}")
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        return StorageError(
+            f"{path} refused a row ({cause}): it is stored already, or lacks a number"
+        )
+    return StorageError(f"{path}: {cause}: check the disk, then run again")
 
 
 def full(path: Path) -> GalleryFull:
