@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,21 @@ def test_a_full_disk(small_disk: Path, crops: bool, monkeypatch: pytest.MonkeyPa
         assert gallery.check() == []
 
 
+def test_a_disk_without_a_byte_left_can_be_read(small_disk: Path) -> None:
+    path = small_disk / "nearfar.db"
+    with Gallery.open(path, model=writer.MODEL, create=True) as gallery:
+        session = gallery.begin_session("near", "near.mp4", "abc", 0.0, 10.0)
+        gallery.append(session.id, 2, 0, writer.rows_of(1))
+    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
+    with Gallery.open(path, read_only=True) as gallery:
+        assert gallery.check() == []
+        assert gallery.search(gallery.tracks()[0].embeddings[:1])
+    with pytest.raises(GalleryFull, match="no room left"):
+        Gallery.open(path)
+
+
 def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     path = tmp_path / "nearfar.db"
     with Gallery.open(path, model=writer.MODEL, create=True) as gallery:
@@ -194,7 +210,7 @@ def test_locked_by_another_writer(tmp_path: Path) -> None:
 def test_a_reader_sees_whole_appends_while_one_writes(tmp_path: Path) -> None:
     path = tmp_path / "nearfar.db"
     writer.write(path, 3)
-    process = start_writer(path, FRAMES)
+    process = start_writer(path, FRAMES // 2)
     query = Embeddings(
         np.ones((1, 32), np.float32), np.array([2], np.int8), np.ones(1, np.float32), writer.SIZES
     )
