@@ -25,7 +25,7 @@ from storage import Gallery, GalleryFull, GalleryLocked, StorageError, TrackUpda
 from . import writer
 
 ROOT = Path(__file__).parents[2]
-FRAMES = 600
+FRAMES = 900
 
 
 def start_writer(path: Path, frames: int) -> subprocess.Popen[str]:
@@ -79,7 +79,7 @@ def test_a_killed_writer_leaves_whole_frames_and_can_go_on(tmp_path: Path) -> No
                 assert session.position % writer.BATCH == 0
                 frames = {row.frame for row in gallery.boxes(session.id)}
                 assert frames == set(range(session.position))
-    assert alive >= 5, "the kills came too late to mean anything"
+    assert alive >= 3, "the kills came too late to mean anything"
 
     writer.write(path, FRAMES)
     whole = tmp_path / "whole.db"
@@ -210,7 +210,7 @@ def test_locked_by_another_writer(tmp_path: Path) -> None:
 def test_a_reader_sees_whole_appends_while_one_writes(tmp_path: Path) -> None:
     path = tmp_path / "nearfar.db"
     writer.write(path, 3)
-    process = start_writer(path, FRAMES // 2)
+    process = start_writer(path, FRAMES // 3)
     query = Embeddings(
         np.ones((1, 32), np.float32), np.array([2], np.int8), np.ones(1, np.float32), writer.SIZES
     )
