@@ -45,8 +45,8 @@ def info(connection: Connection, database: Database, model: ModelInfo | None) ->
 
 def problems(connection: Connection, crops: Crops) -> list[str]:
     """What is wrong with a gallery, one line each; empty when all is well."""
-    return [
-        *sqlite.problems(connection),
+    return sqlite.broken_pages(connection) or [
+        *sqlite.broken_keys(connection),
         *_vectors(connection),
         *_tracks(connection),
         *_sessions(connection),

@@ -7,15 +7,16 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection
 
 from reid import Embeddings, ModelInfo
 
 from . import checks, identities, reading, schema, search, writing
 from .crops import Crops
 from .database import Database
-from .errors import GalleryModelMismatch, StorageError
+from .errors import GalleryDamaged, StorageError
 from .mirror import Mirror
+from .models import settle_model
 from .records import (
     BoxRow,
     GalleryInfo,
@@ -70,7 +71,7 @@ class Gallery:
         """
         database = Database.open(url, create=create, read_only=read_only, timeout=timeout)
         try:
-            return cls(database, *_settle_model(database, model))
+            return cls(database, *settle_model(database, model))
         except BaseException:
             database.close()
             raise
@@ -102,6 +103,9 @@ class Gallery:
                 same session: the run goes on at its `position`, and is over if `state` is ``done``.
             start: capture time of frame 0, UTC seconds.
             fps: frames a second of the source.
+
+        Returns:
+            The session; a known one keeps the source, start and fps it was begun with.
         """
         with self._database.write() as connection:
             return writing.begin_session(connection, camera, source, content, start, fps)
@@ -250,8 +254,11 @@ class Gallery:
 
         Reads every crop. Empty when all is well.
         """
-        with self._database.read() as connection:
-            return checks.problems(connection, self._crops)
+        try:
+            with self._database.read() as connection:
+                return checks.problems(connection, self._crops)
+        except GalleryDamaged as error:
+            return [str(error)]
 
     def crop(self, sha: str) -> bytes:
         """The JPEG file's bytes of a picture by its hash."""
@@ -268,45 +275,3 @@ class Gallery:
 
 def _of_cameras(cameras: Sequence[str] | None) -> list[object]:
     return [] if cameras is None else [schema.Camera.name.in_(cameras)]
-
-
-def _settle_model(
-    database: Database, model: ModelInfo | None
-) -> tuple[ModelInfo | None, int | None]:
-    """The model of the gallery and its row; registers `model` in a gallery that has none.
-
-    The calibration is no part of the fingerprint: that of `model` is used and kept.
-    """
-    with database.read() as connection:
-        stored, row_id = _stored_model(connection)
-    if model is None:
-        return stored, row_id
-    _refuse_other(database.path, stored, model)
-    known = stored is not None and stored.to_json() == model.to_json()
-    if known or database.read_only:
-        return model, row_id
-    with database.write() as connection:
-        stored, row_id = _stored_model(connection)
-        _refuse_other(database.path, stored, model)
-        if row_id is not None:
-            connection.execute(
-                update(schema.Model).where(schema.Model.id == row_id).values(info=model.to_json())
-            )
-            return model, row_id
-        made = insert(schema.Model).returning(schema.Model.id)
-        row = {"fingerprint": model.fingerprint, "info": model.to_json(), "active": True}
-        return model, connection.scalar(made, row)
-
-
-def _stored_model(connection: Connection) -> tuple[ModelInfo | None, int | None]:
-    table = schema.Model
-    row = connection.execute(select(table.id, table.info).where(table.active)).one_or_none()
-    return (None, None) if row is None else (ModelInfo.from_json(row.info), row.id)
-
-
-def _refuse_other(path: Path, stored: ModelInfo | None, model: ModelInfo) -> None:
-    if stored is not None and stored.fingerprint != model.fingerprint:
-        raise GalleryModelMismatch(
-            f"{path} holds vectors of {stored.name} ({stored.fingerprint}), the embedder is "
-            f"{model.name} ({model.fingerprint}): use that embedder or another gallery"
-        )

@@ -105,7 +105,7 @@ class Filter:
     tracks: NDArray[np.bool_] | None = None
     after: float | None = None
     before: float | None = None
-    min_level: int | None = None
+    min_level: int = 1
 
     def rows(self, group: Group) -> NDArray[np.int64] | None:
         """The rows of a group that pass; None when there is nothing to check."""
@@ -188,9 +188,9 @@ class Mirror:
         unbounded = Calibration(calibration.intercept, calibration.slope, float("inf"))
         found = []
         for level, group in enumerate(self._groups, start=1):
-            rows = which.rows(group)
-            if which.min_level is not None and level < which.min_level:
+            if level < which.min_level:
                 continue
+            rows = which.rows(group)
             track = group.track.rows if rows is None else group.track.rows[rows]
             if not len(track):
                 continue

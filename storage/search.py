@@ -41,7 +41,7 @@ def search(
             known = ", ".join(sorted(cameras)) or "none"
             raise StorageError(f"no camera {camera!r} in the gallery: it knows {known}")
         allowed = camera_of == cameras[camera]
-    found = mirror.match(query, calibration, Filter(allowed, after, before, min_level))
+    found = mirror.match(query, calibration, Filter(allowed, after, before, min_level or 1))
     if not len(found.track):
         return []
     rows, starts = best_rows(owner[found.track], found.log_odds, found.raw)

@@ -24,6 +24,15 @@ from .errors import (
 WRITE = "nearfar_write"
 """The execution option of a connection whose transactions write."""
 
+NO_LOG_INDEX = (
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY_DIRECTORY,
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+)
+"""Readers need an index of the log beside the file. Where it can't be made (no rights, no room) and
+there is no log, nobody is writing, and the bare file can be read."""
+
 
 def path_of(url: str | Path) -> Path:
     """The file that a plain path or ``sqlite:///path`` names.
@@ -55,22 +64,18 @@ def open_engine(path: Path, *, create: bool, read_only: bool, timeout: float) ->
         GalleryReadOnly: writing is needed but the file or its folder forbids it.
     """
     _check_place(path, create=create, read_only=read_only)
-    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc' if create else 'rw'}"
-    wal = Path(f"{path}-wal")
-    if read_only and not os.access(path.parent, os.W_OK) and not wal.exists():
-        uri += "&immutable=1"
+    uri = path.absolute().as_uri()
+    writable = os.access(path.parent, os.W_OK)
+    mode = "rwc" if create and not read_only else "rw" if writable else "ro"
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
-        )
         try:
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = NORMAL")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            return _connect(f"{uri}?mode={mode}", read_only=read_only, timeout=timeout)
+        except sqlite3.OperationalError as error:
+            if not read_only or error.sqlite_errorcode not in NO_LOG_INDEX or _log(path):
+                raise
+            bare = f"{uri}?mode=ro&immutable=1"
+            return _connect(bare, read_only=read_only, timeout=timeout)
 
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
 
@@ -99,6 +104,27 @@ def _check_place(path: Path, *, create: bool, read_only: bool) -> None:
             )
 
 
+def _connect(uri: str, *, read_only: bool, timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA query_only = {int(read_only)}")
+        connection.execute("PRAGMA schema_version").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _log(path: Path) -> bool:
+    """Whether there are changes that are not in the bare file yet."""
+    log = Path(f"{path}-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
 def keep_log(engine: Engine) -> None:
     """Readers and one writer at a time from now on (journal mode WAL; the file remembers)."""
     connection = engine.raw_connection()
@@ -111,8 +137,9 @@ def keep_log(engine: Engine) -> None:
 def explain(error: Exception, path: Path, timeout: float) -> StorageError:
     """What an error of SQLite (wrapped or bare) means for the one who uses the gallery."""
     cause: Any = getattr(error, "orig", None) or error
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
+    extended = getattr(cause, "sqlite_errorcode", 0)
+    code = extended & 0xFF
+    if code == sqlite3.SQLITE_FULL or extended == sqlite3.SQLITE_IOERR_SHMSIZE:
         return full(path)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return GalleryLocked(
@@ -130,7 +157,11 @@ def explain(error: Exception, path: Path, timeout: float) -> StorageError:
             f"{path} can't be opened ({cause}): check the permissions of the file and its folder, "
             "or copy it with its -wal file to a folder that can be written"
         )
-    return StorageError(f"{path}: {cause}")
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        return StorageError(
+            f"{path} refused a row ({cause}): it is stored already, or lacks a number"
+        )
+    return StorageError(f"{path}: {cause}: check the disk, then run again")
 
 
 def full(path: Path) -> GalleryFull:
@@ -143,16 +174,16 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def problems(connection: Connection) -> list[str]:
-    """What SQLite's own checks of pages, indexes and foreign keys find."""
-    found = [
-        f"database: {row[0]}"
-        for row in connection.exec_driver_sql("PRAGMA integrity_check")
-        if row[0] != "ok"
-    ]
-    for table, row, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
-        found.append(f"{table} row {row} names a {parent} that is not there")
-    return found
+def broken_pages(connection: Connection) -> list[str]:
+    """What SQLite finds wrong with its file and indexes."""
+    rows = connection.exec_driver_sql("PRAGMA integrity_check")
+    return [f"database: {row[0]}" for row in rows if row[0] != "ok"]
+
+
+def broken_keys(connection: Connection) -> list[str]:
+    """Rows that name a row that is not there."""
+    rows = connection.exec_driver_sql("PRAGMA foreign_key_check")
+    return [f"{table} row {row} names no row of {parent}" for table, row, parent, _ in rows]
 
 
 def size(path: Path) -> int:

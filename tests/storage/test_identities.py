@@ -124,7 +124,7 @@ groupings = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(groupings)
 def test_any_grouping_is_what_it_says_and_stays(steps: list[dict[int, int | None]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
