@@ -156,7 +156,7 @@ def search(
 
             eyes = Detector.load(detector, device)
         model = Embedder.load(embedder, device)
-        with Gallery.open(gallery, model=model.info) as opened:
+        with Gallery.open(gallery, model=model.info, read_only=True) as opened:
             answer = run(
                 picture,
                 opened,
