@@ -28,8 +28,9 @@ from reid.network import ResolutionAdaptiveNet, normalise
 
 from .augment import degrade
 from .datasets import Crop, read_set
-from .embedder import Recipe, held_out
+from .embedder_data import held_out
 from .protocol import by_height
+from .recipe import Recipe
 
 PREPROCESSING = "bilinear, uint8 BGR, ImageNet mean and deviation inside"
 HALF_FROM = 1024

@@ -7,8 +7,8 @@ torch = pytest.importorskip("torch")
 
 from reid import Embedder, ReidError  # noqa: E402
 from reid.network import ResolutionAdaptiveNet, ResolutionMask, normalise  # noqa: E402
-from training.embedder import Recipe  # noqa: E402
 from training.export import describe, export, flat_calibration  # noqa: E402
+from training.recipe import Recipe  # noqa: E402
 
 SIZES = (16, 8, 24, 16)
 RECIPE = Recipe(size=(64, 32), sizes=SIZES)
