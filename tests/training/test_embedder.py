@@ -45,7 +45,7 @@ def data() -> Data:
 def test_training_resumes_to_the_same_weights(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     whole = train(data(), RECIPE, tmp_path / "whole")
-    first = Trainer(RECIPE, 6)
+    first = Trainer(RECIPE, 6, 6)
     for batch in batches(data(), RECIPE):
         first.step(batch)
         if first.step_number == 3:
