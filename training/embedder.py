@@ -102,6 +102,7 @@ class Trainer:
             "average",
             "identity_loss",
             "verification_loss",
+            "teacher_loss",
             "optimiser",
             "schedule",
         )
