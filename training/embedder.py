@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -107,7 +108,7 @@ class Trainer:
             "schedule",
         )
         state: dict[str, Any] = {m: getattr(self, m).state_dict() for m in modules}
-        state["step"] = self.step_number
+        state |= {"step": self.step_number, "recipe": asdict(self.recipe)}
         torch.save(state, path.with_suffix(".part"))
         path.with_suffix(".part").replace(path)
 
@@ -115,6 +116,7 @@ class Trainer:
         """Takes up where `save` left."""
         state = torch.load(path, weights_only=True)
         self.step_number = state.pop("step")
+        del state["recipe"]
         for module, values in state.items():
             getattr(self, module).load_state_dict(values)
 
