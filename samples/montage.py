@@ -63,19 +63,20 @@ def montage(scene: Scene, people: int = 4) -> np.ndarray:
     """`people` persons cut from far, middle and near cameras, brought to one height, with the
     pixels that each was high written below; uint8 (H, W, 3) BGR."""
     cameras = scene.cameras[2::-1]
-    rows = []
+    rows: list[list[tuple[np.ndarray, TruthBox]]] = []
     for person in scene.people:
         cells = [_best(scene, camera, person.identity) for camera in cameras]
-        if all(cell is not None for cell in cells):
-            rows.append([cell for cell in cells if cell is not None])
+        whole = [cell for cell in cells if cell is not None]
+        if len(whole) == len(cells):
+            rows.append(whole)
         if len(rows) == people:
             break
     group = len(cameras) * (_TILE_W + 4) - 4
     width = _GAP + len(rows) * (group + 2 * _GAP)
     sheet = np.full((_HEAD + _TILE_H + _LABEL + _GAP, width, 3), _PAPER, np.uint8)
-    for number, cells in enumerate(rows):
+    for number, row in enumerate(rows):
         left = _GAP + number * (group + 2 * _GAP)
-        for place, (image, truth) in enumerate(cells):
+        for place, (image, truth) in enumerate(row):
             x = left + place * (_TILE_W + 4)
             sheet[_HEAD : _HEAD + _TILE_H, x : x + _TILE_W] = _cut(image, truth.box)
             middle = x + _TILE_W // 2

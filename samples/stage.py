@@ -17,18 +17,18 @@ WIDTH, HEIGHT = 960, 540
 
 _STONE: tuple[Colour, ...] = ((172, 182, 190), (178, 180, 180), (158, 172, 186), (186, 190, 192))
 _PLASTER: tuple[Colour, ...] = (
-    (186, 204, 220),
-    (168, 196, 222),
-    (198, 204, 206),
-    (176, 190, 196),
-    (160, 178, 208),
+    (206, 220, 230),
+    (184, 210, 232),
+    (214, 218, 220),
+    (196, 212, 206),
+    (178, 196, 226),
 )
 _ACCENT: tuple[Colour, ...] = ((112, 92, 38), (60, 70, 168), (84, 118, 62), (60, 132, 206))
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One place. `empty` is the picture without people after the camera's response, float32
+    """One place. `empty` is the picture without people after the camera's response, uint8
     (H, W, 3); `ground` (H, W) says where the floor shows; `lanes` is (nearest, farthest) y in
     metres of where people walk; `doors` are (x, y) of openings in the back wall."""
 
@@ -50,9 +50,9 @@ def _light(rng: np.random.Generator, kind: str) -> Light:
     direction = np.array([side * rng.uniform(0.3, 0.8), -rng.uniform(0.35, 0.7), 1.05])
     direction /= np.linalg.norm(direction)
     warm = rng.uniform(-0.03, 0.05)
-    strength = {"near": 0.50, "middle": 0.56, "far": 0.66}[kind] * rng.uniform(0.92, 1.06)
+    strength = {"near": 0.54, "middle": 0.62, "far": 0.72}[kind] * rng.uniform(0.92, 1.06)
     sun = strength * np.array([1 - 1.6 * warm, 1.0, 1 + warm])
-    sky = (1.10 - strength) * np.array([1 + 1.2 * warm, 1.0, 1 - warm])
+    sky = (1.27 - strength) * np.array([1 + 1.2 * warm, 1.0, 1 - warm])
     return Light(direction, sun, sky, shadow=float(0.34 + 0.3 * (strength - 0.45)))
 
 
@@ -162,8 +162,6 @@ def build_stage(seed: int, index: int) -> Stage:
     painter = SetPainter(camera, light, rng)
     _PAINT[kind](painter, rng)
     doors: tuple[tuple[float, float], ...] = ()
-    if kind == "middle":
-        doors = tuple((x, 17.0) for x in (-9.0, 0.0, 9.0))
     if kind == "far":
         doors = tuple((x, 46.0) for x in (-16.5, -5.5, 5.5, 16.5))
     return Stage(
@@ -172,7 +170,7 @@ def build_stage(seed: int, index: int) -> Stage:
         camera=camera,
         light=light,
         look=look,
-        empty=look.apply(painter.image) * look.corners(camera),
+        empty=np.rint(look.apply(painter.image) * look.corners(camera)).astype(np.uint8),
         ground=painter.ground,
         occluders=tuple(painter.occluders),
         lanes=_LANES[kind],

@@ -85,7 +85,7 @@ def _arm(person: Person) -> np.ndarray:
     if person.pattern in ("stripes", "checks", "pinstripes", "dots"):
         image[_pattern(person, 9)] = person.upper2
     if person.sleeve == "contrast" or (person.pattern == "yoke" and not person.coat):
-        image[_V < (2.0 if person.sleeve == "contrast" else 0.22)] = person.upper2
+        image[np.float64(2.0 if person.sleeve == "contrast" else 0.22) > _V] = person.upper2
     if person.pattern == "split":
         image[:] = person.upper
     image[_V > 0.95] = _scaled(person.upper, 0.75)
@@ -141,7 +141,7 @@ def _head(person: Person) -> np.ndarray:
     image += blush * np.array([-6, -10, 14], np.float32)
     if person.beard:
         cheek = np.interp(_FRONT, [0.0, 0.05, 0.16, 0.2], [0.30, 0.32, 0.42, 0.5])
-        image[(_V < cheek) & (_FRONT < 0.2)] = person.hair
+        image[(cheek > _V) & (_FRONT < 0.2)] = person.hair
     eyes = ((_FRONT - 0.062) / 0.026) ** 2 + ((_V - 0.52) / 0.034) ** 2
     image[eyes < 1.0] = (236, 238, 240)
     image[((_FRONT - 0.060) / 0.012) ** 2 + ((_V - 0.52) / 0.03) ** 2 < 1.0] = (36, 34, 40)
@@ -152,7 +152,7 @@ def _head(person: Person) -> np.ndarray:
         ring = np.maximum(np.abs(_FRONT - 0.064) / 0.046, np.abs(_V - 0.52) / 0.085)
         image[(ring < 1.0) & (ring > 0.78)] = (30, 30, 34)
         image[(_FRONT < 0.02) & (np.abs(_V - 0.55) < 0.014)] = (30, 30, 34)
-    image[_V > hairline(person.hair_style, _U)] = person.hair
+    image[hairline(person.hair_style, _U) < _V] = person.hair
     return image
 
 
