@@ -79,7 +79,7 @@ def _torso(rings: Rings, person: Person, pose: Pose) -> None:
         _TORSO_A * h * wide * loose,
         _TORSO_B * h * g * loose,
         roundness=0.86,
-        bias=0.02,
+        bias=0.045,
     )
     if person.coat or "skirt" in person.legwear:
         _hem(rings, person, pose)
@@ -90,17 +90,17 @@ def _torso(rings: Rings, person: Person, pose: Pose) -> None:
 def _hem(rings: Rings, person: Person, pose: Pose) -> None:
     """The hanging part of a coat or a skirt, pushed out by the legs."""
     h, g = person.height, person.girth
-    low = {"skirt": 0.27, "long skirt": 0.10}.get(person.legwear, 0.26)
+    low = {"skirt": 0.315, "long skirt": 0.20}.get(person.legwear, 0.29)
     top = 0.54 if person.coat else 0.565
     t = np.linspace(0, 1, 8)
     z = (top + (low - top) * t) * h
-    reach = pose.knees[:, 1] if low > 0.2 else 0.5 * (pose.knees[:, 1] + pose.ankles[:, 1])
+    reach = pose.knees[:, 1] if low > 0.25 else 0.5 * (pose.knees[:, 1] + pose.ankles[:, 1])
     middle, half = float(reach.mean()), 0.5 * float(np.ptp(reach))
     loose = 1.12 if person.coat else 1.02
-    a = (0.088 + 0.030 * t) * h * g * loose
-    b = (0.062 + 0.022 * t) * h * g * loose + half * t**1.3 * 0.95
+    a = (0.088 + 0.012 * t) * h * g * loose
+    b = (0.062 + 0.014 * t) * h * g * loose + half * t**1.3 * 0.8
     centres = np.stack([np.full(8, pose.pelvis[0]), middle * t * 0.9, z], 1)
-    rings.tube("over", centres, _RIGHT, _FRONT, a, b, along=1 - t, occlusion=1 - 0.2 * t, bias=0.08)
+    rings.tube("over", centres, _RIGHT, _FRONT, a, b, along=1 - t, occlusion=1 - 0.2 * t, bias=0.10)
 
 
 def _legs(rings: Rings, person: Person, pose: Pose) -> None:
@@ -111,7 +111,7 @@ def _legs(rings: Rings, person: Person, pose: Pose) -> None:
     bare = np.interp(t, [0, 0.12, 0.3, 0.5, 0.62, 0.85, 1], [51, 51, 42, 32, 33, 23, 21]) / 1000
     radius = np.where(t < 0.45, cloth * 1.08, bare) if skin else cloth
     shade = np.interp(t, [0, 0.3, 1], [0.72, 0.92, 0.95])
-    hidden = {"skirt": 0.3, "long skirt": 0.7}.get(person.legwear, 0.3 if person.coat else 0.0)
+    hidden = {"skirt": 0.3, "long skirt": 0.55}.get(person.legwear, 0.3 if person.coat else 0.0)
     shown = t >= hidden
     for i in range(2):
         joints = np.stack([pose.hips[i], pose.knees[i], pose.ankles[i]])
@@ -167,14 +167,14 @@ def _arms(rings: Rings, person: Person, pose: Pose) -> None:
         front = np.concatenate([front[:1], front[:1], front])
         r = np.concatenate([[0.006, 0.021], radius]) * h * g
         along = np.concatenate([[0.0, 0.0], t])
-        rings.tube("arm", centres, side, front, r, r, along=along, bias=0.07)
+        rings.tube("arm", centres, side, front, r, r, along=along, bias=0.09)
         way = pose.wrists[i] - pose.elbows[i]
         way /= np.linalg.norm(way)
         across = np.cross(way, _FRONT)
         across /= np.linalg.norm(across)
         palm = pose.wrists[i] + 0.040 * h * way
         size = (0.013 * h, 0.023 * h, 0.050 * h)
-        rings.blob("skin", palm, way, across, np.cross(way, across), size, bias=0.07)
+        rings.blob("skin", palm, way, across, np.cross(way, across), size, bias=0.09)
 
 
 def _head(rings: Rings, person: Person, pose: Pose) -> None:

@@ -74,6 +74,20 @@ def _route(stage: Stage, rng: np.random.Generator, speed: float) -> np.ndarray:
     low, high = stage.lanes[int(rng.integers(len(stage.lanes)))]
     y0, y1 = rng.uniform(low, high, 2)
     sign = float(rng.choice([-1.0, 1.0]))
+    if stage.kind == "near" and rng.random() < 0.45:
+        points = [
+            (_edge(stage, high, sign), high),
+            (sign * float(rng.uniform(0.9, 1.5)), high - 0.1),
+            (sign * float(rng.uniform(0.0, 0.5)), float(rng.uniform(4.7, 5.1))),
+            (-sign * 0.9, 2.9),
+            (-sign * 2.6, 1.8),
+        ]
+        return _walked(points if rng.random() < 0.5 else points[::-1], speed)
+    if stage.kind == "middle" and rng.random() < 0.5:
+        y1 = float(rng.uniform(*stage.lanes[0 if low > 12 else 1]))
+        cross = [(sign * rng.uniform(0.5, 1.1), y0), (-sign * rng.uniform(0.5, 1.1), y1)]
+        points = [(_edge(stage, y0, sign), y0), *cross, (_edge(stage, y1, -sign), y1)]
+        return _walked(points, speed)
     if not stage.doors:
         middle = float(rng.normal(0, 0.1)), float(rng.uniform(low, high))
         points = [(_edge(stage, y0, sign), y0), middle, (_edge(stage, y1, -sign), y1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def _middle(painter: SetPainter, rng: np.random.Generator) -> None:
     props.bench(painter, -2.6, 15.6)
     props.bench(painter, 2.2, 15.6)
     for x in (-5.6, -1.9, 1.9, 5.6):
-        props.column(painter, x + float(rng.normal(0, 0.1)), 12.3, 5.4, 0.22, (200, 208, 214))
+        props.column(painter, x + float(rng.normal(0, 0.1)), 11.9, 5.4, 0.22, (200, 208, 214))
     props.poster_stand(painter, -6.6, 14.6)
     props.poster_stand(painter, 6.9, 14.6)
     props.planter(painter, float(rng.choice([-4.1, 4.1])), 8.6, 0.8, 4.0)
@@ -144,11 +145,12 @@ _PAINT = {"near": _near, "middle": _middle, "far": _far}
 _EYE = {"near": (2.2, 950.0, 0.24), "middle": (4.0, 900.0, 0.262), "far": (8.0, 900.0, 0.19)}
 _LANES = {
     "near": ((4.6, 6.0),),
-    "middle": ((10.9, 11.8), (12.8, 13.4)),
+    "middle": ((10.5, 11.4), (12.4, 12.9)),
     "far": ((30.2, 32.6), (34.2, 37.6), (41.4, 42.4)),
 }
 
 
+@lru_cache(maxsize=8)
 def build_stage(seed: int, index: int) -> Stage:
     """Camera number `index` of the scene of this seed; kinds take turns from near to far."""
     kind = KINDS[index % 3]
