@@ -22,7 +22,7 @@ def _best(scene: Scene, camera: str, identity: int) -> tuple[np.ndarray, TruthBo
         last = min(scene.frame_count - 1, int(passage.end * scene.fps))
         for index in range(first, last + 1, 4):
             place = passage.at(index / scene.fps)
-            if place is None:
+            if place is None or any(place[1] > y - 2.5 for _, y in scene.stages[camera].doors):
                 continue
             pixel, _ = c.project(np.array([place[0], place[1], 0.9]))
             centre = abs(float(pixel[0]) - c.width / 2) / c.width
@@ -31,7 +31,10 @@ def _best(scene: Scene, camera: str, identity: int) -> tuple[np.ndarray, TruthBo
                 shown = [t for t in truth if t.identity == identity and t.visibility > 0.9]
                 turned = 0.25 * (1 - np.cos(place[2]))
                 if shown:
-                    score = shown[0].visibility - 0.2 * centre + turned
+                    x, _, w, _ = shown[0].box
+                    others = [t for t in truth if t.identity != identity]
+                    crowd = any(abs(t.box[0] - x) < 1.8 * w for t in others)
+                    score = shown[0].visibility - 0.2 * centre + turned - crowd
                     if found is None or score > found[0]:
                         found = (score, index)
     if found is None:

@@ -21,7 +21,7 @@ from .wardrobe import paint_atlas
 MOST_PEOPLE = 60
 MOST_CAMERAS = 24
 
-_DETAIL = {"near": (18, 1.5), "middle": (12, 2.0), "far": (8, 4.0)}
+_DETAIL = {"near": (20, 1.5), "middle": (12, 2.0), "far": (8, 4.0)}
 _SHADOW_EDGE = {"near": 5.0, "middle": 2.2, "far": 1.0}
 _LEAST_SHARE = 0.02
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .errors import SamplesError
 from .gait import walking_speed
 from .people import Person
 from .setpaint import Occluder
@@ -17,8 +18,11 @@ RATE = 10.0
 WELL_SEEN = 17
 """Steps in a row that a person must be seen whole in each place."""
 
-LONGEST = 15.0
-"""Most seconds of one walk through a place."""
+LONGEST = 18.0
+"""Most seconds of one walk through a place that is neither a person's first nor last."""
+
+FIRST_LEAVE = 3.5
+"""Seconds at which the first people leave a far place in which the scene finds them."""
 
 TRAVEL = 2.0
 """Least seconds between leaving one place and entering the next."""
@@ -103,7 +107,7 @@ def _route(stage: Stage, rng: np.random.Generator, speed: float) -> np.ndarray:
         bend = [(x + 0.25 * (x2 - x), y0), (x + 0.75 * (x2 - x), y1)]
         points = leave + bend + other
     else:
-        out = sign if abs(x) < 1.0 else float(np.sign(x))
+        out = sign if abs(x) < 6.0 else float(np.sign(x))
         far_side = _edge(stage, y1, out)
         points = [*leave, (x + 0.3 * (far_side - x), y0), (far_side, y1)]
     return _walked(points[::-1] if rng.random() < 0.5 else points, speed)
@@ -230,9 +234,12 @@ def _walks(
         for attempt in range(40):
             path = _route(stage, rng, speed)
             start = clock + round(rng.uniform(0, 0.6 + 0.12 * attempt), 1)
+            if place == 0 and stage.kind == "far":
+                start += FIRST_LEAVE - (len(path) - 1) / RATE
             passage = Passage(person.identity, stage.name, start, path, speed)
             late = passage.end > duration and place + 1 < len(order)
-            if late or len(path) > LONGEST * RATE:
+            inner = 0 < place < len(order) - 1 or stage.kind != "far"
+            if late or (inner and len(path) > LONGEST * RATE):
                 continue
             if plan.fits(passage, person.height):
                 plan.passages.append(passage)
@@ -258,7 +265,7 @@ def _attempt(
         for retry in range(6):
             if retry:
                 share = float(rng.random())
-            clock = spread * share - (11.0 if order[0].kind == "far" else 0.5)
+            clock = spread * share - 0.5
             if number in again and _walks(plans, person, [*order, stages[0]], clock, duration, rng):
                 break
             if _walks(plans, person, order, clock, duration, rng):
@@ -279,4 +286,7 @@ def plan_passages(
         passages = _attempt(stages, people, duration, rng)
         if passages is not None:
             return duration, passages
-    raise AssertionError("no schedule was found")
+    raise SamplesError(
+        f"{len(people)} people find no way past {len(stages)} cameras with seed {seed}; "
+        "give fewer people or another seed"
+    )
