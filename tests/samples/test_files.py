@@ -18,7 +18,7 @@ class _Short(Scene):
 
 
 def test_render_writes_videos_truth_and_site(tmp_path: Path) -> None:
-    scene = _Short(seed=2, people=3, cameras=2)
+    scene = _Short(seed=7, people=3, cameras=2)
     calls: list[tuple[str, int, int]] = []
     files = render(scene, tmp_path / "out", lambda *call: calls.append(call))
     assert set(files.videos) == set(files.truth) == {"near", "middle"}
@@ -40,7 +40,7 @@ def test_render_writes_videos_truth_and_site(tmp_path: Path) -> None:
 
 
 def test_truth_round_trip(tmp_path: Path) -> None:
-    scene = _Short(seed=2, people=3, cameras=2)
+    scene = _Short(seed=7, people=3, cameras=2)
     files = render(scene, tmp_path)
     truth = read_truth(files.truth["middle"])
     for index, (_, boxes) in enumerate(scene.frames("middle")):
@@ -62,14 +62,14 @@ def test_render_into_a_file_is_refused(tmp_path: Path) -> None:
     block = tmp_path / "file"
     block.write_text("x", encoding="utf-8")
     with pytest.raises(SamplesError, match="give another folder"):
-        render(_Short(seed=2, people=1, cameras=1), block)
+        render(_Short(seed=7, people=1, cameras=1), block)
 
 
 def test_crops_are_many_views_of_the_same_people() -> None:
-    crops = list(person_crops(seed=5, people=3, views=2, height=128))
+    crops = list(person_crops(seed=7, people=3, views=2, height=128))
     assert [(i, v) for i, v, _ in crops] == [(i, v) for i in (1, 2, 3) for v in (0, 1)]
     assert all(image.shape == (128, 64, 3) and image.dtype == np.uint8 for _, _, image in crops)
-    again = list(person_crops(seed=5, people=3, views=2, height=128))
+    again = list(person_crops(seed=7, people=3, views=2, height=128))
     assert all(np.array_equal(a[2], b[2]) for a, b in zip(crops, again, strict=True))
     assert not np.array_equal(crops[0][2], crops[1][2])
 
