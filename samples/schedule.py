@@ -15,7 +15,7 @@ from .stage import Stage
 RATE = 10.0
 """Steps a second at which passages are planned."""
 
-WELL_SEEN = 17
+WELL_SEEN = 24
 """Steps in a row that a person must be seen whole in each place."""
 
 LONGEST = 18.0
