@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from storage import BoxRow
 
+from .files import replacing
 from .frame import Frame
 
 
@@ -55,7 +56,11 @@ def write_video(path: Path, frames: Iterator[Frame], rows: Sequence[BoxRow], fps
     by_frame: dict[int, list[BoxRow]] = defaultdict(list)
     for row in rows:
         by_frame[row.frame].append(row)
-    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+    options = {"movflags": "faststart"}
+    with (
+        replacing(path) as part,
+        av.open(str(part), "w", format="mp4", options=options) as container,
+    ):
         stream = None
         for frame in frames:
             if stream is None:

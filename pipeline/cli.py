@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .terminal import CameraBars, errors, one_line_errors, parse_box, parse_time, stop_on_signal
+from .terminal import CameraBars, one_line_errors, parse_box, parse_time, say, stop_on_signal
 
 app = typer.Typer(
     name="nearfar",
@@ -91,11 +91,20 @@ def process(
         )
     crossing = sum(len(i.cameras) > 1 for i in result.identities)
     rate = result.tally.frames / result.seconds
-    lost = {c.camera: c.lost for c in result.cameras if c.lost}
+    failed = False
+    for c in result.cameras:
+        if c.lost:
+            say(f"{c.camera}: {c.lost} frames were missing or damaged")
+        if c.failure:
+            failed = True
+            say(f"{c.camera}: ended after {c.frames} frames: {c.failure}")
     if as_json:
         _print_json(
             {
-                "cameras": {c.camera: {"frames": c.frames, "lost": c.lost} for c in result.cameras},
+                "cameras": {
+                    c.camera: {"frames": c.frames, "lost": c.lost, "failure": c.failure}
+                    for c in result.cameras
+                },
                 "frames": result.tally.frames,
                 "seconds": round(result.seconds, 2),
                 "identities": len(result.identities),
@@ -105,15 +114,15 @@ def process(
             }
         )
     else:
-        for camera, count in lost.items():
-            errors.print(f"{camera}: {count} damaged frames were passed over")
         typer.echo(
             f"{result.tally.frames} frames in {result.seconds:.1f} s ({rate:.1f}/s); "
             f"{len(result.identities)} identities, {crossing} in two cameras or more"
         )
         typer.echo(f"open {result.report}")
+    if failed:
+        raise typer.Exit(1)
     if not all(c.done for c in result.cameras):
-        errors.print("stopped before the end; the same call again goes on from here")
+        say("stopped before the end; the same call again goes on from here")
         raise typer.Exit(130)
 
 
@@ -141,8 +150,8 @@ def search(
 
     Example: `nearfar search crop.jpg --top 5 --out answer.html`
     """
-    place, since, until = parse_box(box), parse_time(after), parse_time(before)
     with one_line_errors():
+        place, since, until = parse_box(box), parse_time(after), parse_time(before)
         from reid import Embedder
         from storage import Gallery
 
@@ -193,12 +202,12 @@ def demo(
 
     with one_line_errors(), CameraBars(quiet=as_json) as bars:
 
-        def say(line: str) -> None:
+        def told(line: str) -> None:
             bars.clear()
             if not as_json:
-                errors.print(line)
+                say(line)
 
-        result = run(out, bars.update, say)
+        result = run(out, bars.update, told)
     if as_json:
         _print_json(result.to_json())
         return
@@ -306,7 +315,7 @@ def _print_answer(answer: Any) -> None:
         seen = "\n".join(f"{a.camera} {span(a.first, a.last)}" for a in hit.appearances)
         name = "-" if hit.identity is None else str(hit.identity)
         table.add_row(name, f"{hit.probability:.2f}", f"level {hit.level}", seen)
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
 
 
 def _print_json(value: dict[str, Any]) -> None:

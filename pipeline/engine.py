@@ -19,7 +19,9 @@ from storage import Gallery, ObservationRow, Session, TrackUpdate
 from tracker import Observation, Track, Tracker
 
 from .detect import Detector
+from .errors import SourceError
 from .frame import Frame
+from .outputs import iso
 from .reading import Reader
 from .settings import EmbedSettings, Settings
 from .site import Site
@@ -30,6 +32,9 @@ Progress = Callable[[str, int, int | None], None]
 
 LEAST_CROP = (12, 4)
 """Height and width in pixels below which a box is not embedded."""
+
+SAME_START = 1e-3
+"""Seconds that two starts of one recording may differ."""
 
 
 @dataclass
@@ -58,6 +63,8 @@ class CameraRun:
         self.source, self.session, self.tracker = source, session, tracker
         self.position = session.position
         self.done = session.state == "done"
+        self.lost = session.frames_lost
+        self.failure: str | None = None
         self._settings = settings
         self._committed_at = float("-inf")
         self._unsaved: dict[int, list[Observation]] = {}
@@ -96,7 +103,8 @@ class CameraRun:
             TrackUpdate(number, [self._row(number, o) for o in observations])
             for number, observations in self._unsaved.items()
         ]
-        gallery.append(self.session.id, self.position, self.source.lost, updates, state)
+        self.lost = self.source.lost
+        gallery.append(self.session.id, self.position, self.lost, updates, state)
         for number in self._unsaved:
             self._embedded.setdefault(number, float("-inf"))
         self._unsaved, self._crops = {}, {}
@@ -147,13 +155,16 @@ class Engine:
         """Reads all sources to their ends, or until `stop` is set.
 
         A source that is known by its content goes on behind the last committed frame; one that
-        was done is not read again. Whatever ends the run, what was committed stays.
+        was done is not read again. One that can't be read to its end stops there, with its
+        `failure`, and the others go on. Whatever ends the run, what was committed stays.
 
         Returns:
             One run a source, closed and committed.
         """
-        runs = [self._begin(s) for s in sources]
+        runs: list[CameraRun] = []
         try:
+            for source in sources:
+                runs.append(self._begin(source))
             active = [r for r in runs if r.reader]
             while active and not (stop and stop.is_set()):
                 active = self._step(active, progress)
@@ -168,6 +179,12 @@ class Engine:
         session = self.gallery.begin_session(
             source.camera, source.path.name, source.content(), source.start, source.fps
         )
+        if abs(session.start - source.start) > SAME_START:
+            raise SourceError(
+                f"{source.path} is stored for camera {source.camera} with the start "
+                f"{iso(session.start)}, not {iso(source.start)}: use the same site file or "
+                "another gallery"
+            )
         tracker = Tracker(
             source.camera,
             self.embedder.info.levels,
@@ -182,7 +199,12 @@ class Engine:
         going: list[tuple[CameraRun, Frame]] = []
         with self.tally.stage("decode"):
             for run in active:
-                frame = cast(Reader, run.reader).next()
+                try:
+                    frame = cast(Reader, run.reader).next()
+                except SourceError as error:
+                    run.failure = str(error)
+                    run.commit(self.gallery, "stopped")
+                    continue
                 if frame is None:
                     run.commit(self.gallery, "done")
                     run.done = True

@@ -10,6 +10,12 @@ class PipelineError(Exception):
     status = 1
 
 
+class CallError(PipelineError):
+    """A call asks for what makes no sense."""
+
+    status = 2
+
+
 class SourceError(PipelineError):
     """A video, folder or picture can't be read."""
 
@@ -26,6 +32,10 @@ class DetectorError(PipelineError):
     """The detector's weights, device or input can't be used."""
 
     status = 2
+
+
+class OutputError(PipelineError):
+    """A result can't be written."""
 
 
 class QueryError(PipelineError):

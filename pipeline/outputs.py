@@ -9,6 +9,7 @@ from pathlib import Path
 
 from storage import BoxRow
 
+from .files import replacing, write_text
 from .linking import Linked
 
 COLUMNS = (
@@ -32,12 +33,12 @@ def write_boxes(path: Path, rows: Sequence[BoxRow]) -> None:
         + f",{r.score:.3f},-1,-1,-1\n"
         for r in sorted(rows, key=lambda r: (r.frame, r.track))
     ]
-    path.write_text("".join(lines))
+    write_text(path, "".join(lines))
 
 
 def write_identities(path: Path, identities: Sequence[Linked]) -> None:
     """One row a track, ordered by identity and time; evidence in nats."""
-    with path.open("w", newline="") as file:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for one in identities:

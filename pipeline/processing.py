@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from threading import Event
 from time import perf_counter
@@ -14,25 +15,32 @@ from storage import Gallery
 from .annotate import write_video
 from .detect import Detector
 from .engine import CameraRun, Engine, Progress, Tally
-from .errors import PipelineError
+from .errors import CallError, SourceError
+from .files import writable_folder
+from .frame import Frame
 from .linking import Linked, link_gallery
 from .outputs import write_boxes, write_identities
 from .report import write_report
 from .settings import Settings
 from .site import Site, read_site
-from .sources import find_sources
+from .sources import Source, find_sources
 
 
 @dataclass(frozen=True)
 class CameraResult:
-    """What became of one source: frames committed in all, frames lost, and whether it was read to
-    its end."""
+    """What became of one source.
+
+    Args:
+        frames: committed in all. lost: missing or damaged. done: whether it was read to its end.
+        failure: why it could not be, if it failed.
+    """
 
     camera: str
     session: int
     frames: int
     lost: int
     done: bool
+    failure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,8 @@ def process(
         site: a site file, or one that was read.
         detector, embedder: weights; those that ship if None.
         device: ``auto``, ``cpu`` or ``cuda``.
-        save_video: also write ``<camera>.mp4`` with boxes and identities.
+        save_video: also write ``<camera>.mp4`` with boxes and identities; none of a source that
+            failed.
         progress: told camera, frames done, frames in all.
         stop: ends the run cleanly when set; what was done is kept and linked.
 
@@ -91,35 +100,38 @@ def process(
     if not arguments and site and not isinstance(site, Site):
         folder = Path(site).parent
         arguments = [f"{n}={folder / c.source}" for n, c in known.cameras.items() if c.source]
+    if settings.fps is not None and not 0 < settings.fps < inf:
+        raise CallError(f"frames a second must be above 0, got {settings.fps:g}")
     found = find_sources(arguments, known.starts)
     if not found:
-        raise PipelineError(
-            "nothing to process: name a video, or a site file whose cameras have one"
-        )
+        raise CallError("nothing to process: name a video, or a site file whose cameras have one")
     model = Embedder.load(embedder, device)
     eyes = Detector.load(detector, device)
-    folder = _writable(Path(out))
+    folder = writable_folder(Path(out))
+    if save_video:
+        _spare_sources(found, folder)
     with Gallery.open(gallery, model=model.info, create=True) as opened:
         engine = Engine(eyes, model, opened, known, settings)
         runs = engine.run(found, progress, stop)
         with engine.tally.stage("link"):
             linked = link_gallery(opened, model.info.calibration, known.constraints, settings.link)
-        _write(folder, opened, runs, linked, save_video)
-        report = write_report(folder / "report.html", opened, linked)
+        report = _write(folder, opened, runs, linked, save_video)
     cameras = tuple(
-        CameraResult(r.source.camera, r.session.id, r.position, r.source.lost, r.done) for r in runs
+        CameraResult(r.source.camera, r.session.id, r.position, r.lost, r.done, r.failure)
+        for r in runs
     )
     return Result(tuple(linked), cameras, engine.tally, perf_counter() - started, folder, report)
 
 
-def _writable(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PipelineError(
-            f"can't write to {folder}: {error.strerror}; choose another --out"
-        ) from error
-    return folder
+def _spare_sources(sources: Sequence[Source], folder: Path) -> None:
+    """Refuses to write an annotated video over a recording."""
+    videos = {(folder / f"{s.camera}.mp4").resolve() for s in sources}
+    for source in sources:
+        if source.path.resolve() in videos:
+            raise SourceError(
+                f"the annotated videos in {folder} would replace the recording {source.path}: "
+                "choose another --out"
+            )
 
 
 def _write(
@@ -128,12 +140,23 @@ def _write(
     runs: Sequence[CameraRun],
     linked: Sequence[Linked],
     save_video: bool,
-) -> None:
+) -> Path:
     write_identities(folder / "identities.csv", linked)
-    for run in runs:
-        rows = gallery.boxes(run.session.id)
-        write_boxes(folder / f"{run.source.camera}.txt", rows)
-        if save_video:
-            write_video(
-                folder / f"{run.source.camera}.mp4", run.source.frames(), rows, run.source.fps
-            )
+    rows = [gallery.boxes(run.session.id) for run in runs]
+    for run, boxes in zip(runs, rows, strict=True):
+        write_boxes(folder / f"{run.source.camera}.txt", boxes)
+    report = write_report(folder / "report.html", gallery, linked)
+    if save_video:
+        for run, boxes in zip(runs, rows, strict=True):
+            if run.failure is None:
+                video = folder / f"{run.source.camera}.mp4"
+                write_video(video, _seen_frames(run), boxes, run.source.fps)
+    return report
+
+
+def _seen_frames(run: CameraRun) -> Iterator[Frame]:
+    """The frames of a source as far as they were processed."""
+    for frame in run.source.frames():
+        yield frame
+        if not run.done and frame.index + 1 >= run.position:
+            return

@@ -16,6 +16,7 @@ from storage import Gallery, SearchHit
 from .detect import Detector
 from .engine import cut_out, encode
 from .errors import QueryError
+from .files import write_text
 from .pages import FAR, data_url, picture, render
 
 LIKELY = 0.5
@@ -71,13 +72,14 @@ def search(
         top: identities at most.
 
     Raises:
-        QueryError: when the picture can't be read, the box lies outside, nobody is found, or
-            several people are and no `box` says who is meant.
+        QueryError: when the picture can't be read, the box lies outside, nobody is found,
+            several people are and no `box` says who is meant, or the gallery has no such camera.
     """
+    _check_camera(gallery, camera)
     pixels = read_picture(Path(image)) if isinstance(image, str | Path) else image
     crop = _person(pixels, box, detector)
     seen = float(height if height is not None else len(crop))
-    if seen <= 0:
+    if not 0 < seen < np.inf:
         raise QueryError(f"--height must be above 0 px, got {seen:g}")
     query = embedder.embed([crop], [seen])
     hits = gallery.search(query, camera=camera, after=after, before=before, top=top)
@@ -98,6 +100,13 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     if image is None:
         raise QueryError(f"{path} is no picture that can be read; give a JPEG or PNG")
     return np.asarray(image, np.uint8)
+
+
+def _check_camera(gallery: Gallery, camera: str | None) -> None:
+    if camera is None or gallery.sessions([camera]):
+        return
+    known = ", ".join(sorted({s.camera for s in gallery.sessions()})) or "none"
+    raise QueryError(f"no camera {camera!r} in the gallery: it knows {known}")
 
 
 def _person(
@@ -147,4 +156,4 @@ def write_page(path: Path, answer: Answer, gallery: Gallery) -> None:
             for hit in answer.hits
         ],
     )
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)

@@ -70,5 +70,5 @@ def thinned(frames: Iterator[Frame], fps: float | None) -> Iterator[Frame]:
         if fps is None:
             yield frame
         elif frame.time >= due - 0.25 / fps:
-            due = max(due, frame.time - 1 / fps) + 1 / fps
+            due = (due if frame.time - due < 1 / fps else frame.time) + 1 / fps
             yield frame

@@ -9,6 +9,7 @@ from typing import Any
 
 from storage import Gallery
 
+from .files import write_text
 from .linking import Linked
 from .outputs import iso
 from .pages import css_colour, picture, render, span
@@ -49,7 +50,7 @@ def write_report(path: Path, gallery: Gallery, identities: Sequence[Linked]) -> 
         span=span(min(t.first for t in tracks), max(t.last for t in tracks)) if tracks else "",
         model=f"{info.model.name} {info.model.fingerprint}" if info.model else "unknown",
     )
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tracker import Constraints
 
 from .errors import SiteError
+from .files import can_name_files
 
 
 def _utc(time: datetime) -> datetime:
@@ -25,6 +26,13 @@ def _two_cameras(pair: list[str]) -> list[str]:
     return pair
 
 
+def _can_name_files(name: str) -> str:
+    if not can_name_files(name):
+        raise ValueError("a camera's name must be able to name files, without / and =")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_can_name_files)]
 Pair = Annotated[list[str], AfterValidator(_two_cameras)]
 
 
@@ -39,14 +47,14 @@ class Camera(_Strict):
 
     source: str | None = None
     start: Annotated[datetime, AfterValidator(_utc)] | None = None
-    native_scale: float = Field(default=1.0, gt=0)
+    native_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
 class Travel(_Strict):
     """The least seconds that a person needs from one camera to the other."""
 
     between: Pair
-    seconds: float = Field(ge=0)
+    seconds: float = Field(ge=0, allow_inf_nan=False)
 
 
 class Site(_Strict):
@@ -56,7 +64,7 @@ class Site(_Strict):
     missing, any two may; an empty list says that none do.
     """
 
-    cameras: dict[str, Camera] = Field(default_factory=dict)
+    cameras: dict[Name, Camera] = Field(default_factory=dict)
     overlaps: list[Pair] | None = None
     travel: list[Travel] = Field(default_factory=list)
 
@@ -96,11 +104,15 @@ def read_site(path: Path) -> Site:
         mark = error.problem_mark
         where = f", line {mark.line + 1}" if mark else ""
         raise SiteError(f"{path}{where}: not YAML: {error.problem}") from error
+    except YAMLError as error:
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        reason = str(error).splitlines()[0]
+        raise SiteError(f"{path}, line {line}: not YAML: {reason}") from error
     try:
         site = Site.model_validate(_plain(data) if data is not None else {})
     except ValidationError as error:
         first = error.errors()[0]
-        keys = ".".join(str(k) for k in first["loc"])
+        keys = ".".join(str(k) for k in first["loc"]) or "the whole file"
         raise SiteError(
             f"{path}, line {_line(data, first['loc'])}: {keys}: {_said(first)}"
         ) from error
@@ -124,6 +136,8 @@ def _check_names(site: Site, path: Path, data: Any) -> None:
 def _said(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return "unknown key"
+    if error["type"] == "model_type":
+        return "should hold keys and values"
     return str(error["msg"]).removeprefix("Value error, ")
 
 
@@ -131,11 +145,12 @@ def _line(data: Any, location: tuple[Any, ...]) -> int:
     """Line, from 1, of the deepest key of `location` that the file holds."""
     line = 1
     for key in location:
-        marks = getattr(data, "lc", None)
-        if marks is None or marks.data is None or key not in marks.data:
+        marks = getattr(getattr(data, "lc", None), "data", None) or {}
+        held = {str(k): k for k in marks}.get(str(key))
+        if held is None:
             break
-        line = marks.data[key][0] + 1
-        data = data[key]
+        line = marks[held][0] + 1
+        data = data[held]
     return line
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,14 @@ import cv2
 import numpy as np
 
 from .errors import SourceError
+from .files import can_name_files
 from .frame import Frame
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 FOLDER_FPS = 10.0
 """Frames a second that a folder of pictures stands for."""
+MOST_BROKEN = 100
+"""Failures to read in a row after which a file counts as ended."""
 _SAMPLE = 1 << 20
 
 
@@ -29,7 +33,7 @@ class Source:
         camera: its name. path: a video file or a folder of pictures.
         start: UTC in seconds of the first frame. fps: nominal frames a second.
         count: frames expected, None where the file does not say.
-        lost: frames or packets that could not be decoded so far.
+        lost: frames that were missing or damaged when it was last read.
     """
 
     camera: str
@@ -42,17 +46,26 @@ class Source:
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """Frames from index `first` on, in order, with times that always advance.
 
-        Damaged parts are passed over and counted in `lost`.
+        What decodes is kept; what is missing or damaged is counted in `lost`.
+
+        Raises:
+            SourceError: when the recording can no longer be read.
         """
         decode = _pictures if self.path.is_dir() else _video
+        self.lost = 0
         before = -np.inf
-        for index, (offset, image) in enumerate(decode(self)):
-            time = self.start + (offset if offset is not None else index / self.fps)
-            if time <= before:
-                time = before + 1 / self.fps
-            before = time
-            if index >= first:
-                yield Frame(self.camera, index, time, image)
+        try:
+            for index, offset, image in decode(self):
+                time = self.start + (offset if offset is not None else index / self.fps)
+                if time <= before:
+                    time = before + 1 / self.fps
+                before = time
+                if index >= first:
+                    yield Frame(self.camera, index, time, image)
+        except (av.FFmpegError, OSError) as error:
+            raise SourceError(
+                f"{self.path} can't be read any further ({_reason(error)})"
+            ) from error
 
     def content(self) -> str:
         """Hash that tells recordings apart: of size and of samples from start, middle and end."""
@@ -84,12 +97,14 @@ def find_sources(arguments: Sequence[str], starts: dict[str, float] | None = Non
     for argument in arguments:
         camera, path = _named(argument)
         paths = [Path(path)]
-        if not paths[0].exists() and glob.has_magic(path):
+        if not os.path.exists(path) and glob.has_magic(path):
             paths = sorted(Path(p) for p in glob.glob(path))
             if not paths:
                 raise SourceError(f"no file matches {path!r}: check the pattern")
         for file in paths:
             name = camera or file.stem
+            if not can_name_files(name):
+                raise SourceError(f"camera {name!r} can't name files: write a plain name before =")
             if name in sources:
                 raise SourceError(
                     f"two sources are called {name!r} ({sources[name].path}, {file}): "
@@ -105,7 +120,7 @@ def open_source(path: Path, camera: str, start: float = 0.0) -> Source:
     Raises:
         SourceError: when it can't.
     """
-    if not path.exists():
+    if not os.path.exists(path):
         raise SourceError(f"no source at {path}: check the path")
     if path.is_dir():
         files = picture_files(path)
@@ -140,55 +155,65 @@ def picture_files(folder: Path) -> list[Path]:
 def _named(argument: str) -> tuple[str | None, str]:
     """Splits ``camera=path``; an existing path with a ``=`` in it stays a path."""
     name, separator, path = argument.partition("=")
-    if separator and not Path(argument).exists():
+    if separator and not os.path.exists(argument):
         if not name or not path:
             raise SourceError(f"{argument!r} is no source: write path or camera=path")
         return name, path
     return None, argument
 
 
-def _pictures(source: Source) -> Iterator[tuple[float | None, np.ndarray]]:
-    for file in picture_files(source.path):
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+Decoded = Iterator[tuple[int, float | None, np.ndarray]]
+"""Index, seconds from the first frame (None where they are not known) and picture."""
+
+
+def _pictures(source: Source) -> Decoded:
+    """Pictures of a folder; one that can't be read leaves a gap."""
+    for index, file in enumerate(picture_files(source.path)):
+        data = np.frombuffer(file.read_bytes(), np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
         if image is None:
             source.lost += 1
-            continue
-        yield None, image
+        else:
+            yield index, None, image
 
 
-def _video(source: Source) -> Iterator[tuple[float | None, np.ndarray]]:
-    """Frames of a file with their seconds from its first frame."""
-    decoded = 0
+def _video(source: Source) -> Decoded:
+    """Frames of a file."""
+    index = -1
     first: float | None = None
     with av.open(str(source.path)) as container:
         container.streams.video[0].thread_type = "AUTO"
-        for frame in _decoded(container, source):
-            decoded += 1
+        for index, frame in enumerate(_decoded(container, source)):
             if frame.time is not None and first is None:
                 first = frame.time
             offset = frame.time - first if frame.time is not None and first is not None else None
-            yield offset, frame.to_ndarray(format="bgr24")
-    if source.count and decoded + source.lost < 0.98 * source.count - 1:
-        source.lost = source.count - decoded
+            yield index, offset, frame.to_ndarray(format="bgr24")
+    missing = (source.count or 0) - (index + 1)
+    if source.count and missing - source.lost > 0.02 * source.count + 1:  # counts may be guesses
+        source.lost = missing
 
 
 def _decoded(
     container: av.container.InputContainer, source: Source | None
 ) -> Iterator[av.VideoFrame]:
-    """All frames that decode; damaged packets are counted in `source` and passed over."""
+    """All frames that decode, whole or in part; what is damaged is counted in `source`."""
     packets = container.demux(container.streams.video[0])
     broken = 0
-    while broken < 100:
+    while broken < MOST_BROKEN:
         try:
             packet = next(packets)
         except StopIteration:
             return
-        except av.FFmpegError:
+        except av.FFmpegError:  # the rest may be readable; reading must be begun anew
             broken += 1
+            packets = container.demux(container.streams.video[0])
             continue
         try:
-            yield from packet.decode()
-            broken = 0
+            for frame in packet.decode():
+                broken = 0
+                if source and frame.is_corrupt:
+                    source.lost += 1
+                yield frame
         except av.FFmpegError:
             if source:
                 source.lost += 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from math import isfinite
 from threading import Event
 from types import FrameType
 from typing import Any
@@ -22,6 +23,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from .errors import CallError
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where everything but results goes."""
@@ -40,7 +43,7 @@ class CameraBars:
 
     def __init__(self, quiet: bool) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("frames"),
@@ -80,7 +83,7 @@ def one_line_errors() -> Iterator[None]:
         status = _status(error)
         if status is None:
             raise
-        errors.print(f"[bold red]nearfar:[/] {_escaped(error)}")
+        say(" ".join(str(error).split()))
         raise typer.Exit(status) from None
 
 
@@ -92,10 +95,9 @@ def _status(error: Exception) -> int | None:
     return status
 
 
-def _escaped(error: Exception) -> str:
-    from rich.markup import escape
-
-    return escape(" ".join(str(error).split()))
+def say(line: str) -> None:
+    """One line on standard error, as it is."""
+    errors.print(Text.assemble(("nearfar:", "bold red"), " ", line))
 
 
 @contextmanager
@@ -106,7 +108,7 @@ def stop_on_signal() -> Iterator[Event]:
     def handle(_signal: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
-        errors.print("stopping; what was done is kept (again to end at once)")
+        say("stopping; what was done is kept (again to end at once)")
         stop.set()
 
     before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -121,16 +123,14 @@ def parse_time(text: str | None) -> float | None:
     """UTC seconds from ISO 8601 (UTC where no zone is written) or from a number of seconds."""
     if text is None:
         return None
-    try:
-        return float(text)
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        seconds = float(text)
+        if isfinite(seconds):
+            return seconds
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no time; write 2026-01-31T08:00:00Z or seconds"
-        ) from None
+        raise CallError(f"{text!r} is no time: write 2026-01-31T08:00:00Z or seconds") from None
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
@@ -141,7 +141,7 @@ def parse_box(text: str | None) -> tuple[float, float, float, float] | None:
     try:
         x, y, w, h = (float(v) for v in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no box; write x,y,w,h in pixels") from None
-    if w <= 0 or h <= 0:
-        raise typer.BadParameter(f"box {text} has no area; write x,y,w,h in pixels")
+        raise CallError(f"{text!r} is no box: write x,y,w,h in pixels") from None
+    if not all(map(isfinite, (x, y, w, h))) or w <= 0 or h <= 0:
+        raise CallError(f"box {text} has no area: write x,y,w,h in pixels")
     return x, y, w, h
