@@ -155,6 +155,7 @@ def search(
         from reid import Embedder
         from storage import Gallery
 
+        from .answers import answer_json, print_answer
         from .query import read_picture, write_page
         from .query import search as run
 
@@ -181,9 +182,9 @@ def search(
             if out:
                 write_page(out, answer, opened)
     if as_json:
-        _print_json(_answer_json(answer))
+        _print_json(answer_json(answer))
     else:
-        _print_answer(answer)
+        print_answer(answer)
         if out:
             typer.echo(f"open {out}")
 
@@ -271,51 +272,6 @@ def site_check(file: Annotated[Path, typer.Argument(help="the site file")]) -> N
         f"{file}: {len(site.cameras)} cameras, {len(site.overlaps or [])} overlaps, "
         f"{len(site.travel)} travel times"
     )
-
-
-def _answer_json(answer: Any) -> dict[str, Any]:
-    from .outputs import iso
-
-    return {
-        "known": answer.known,
-        "height": answer.height,
-        "level": answer.level,
-        "hits": [
-            {
-                "identity": hit.identity,
-                "probability": round(hit.probability, 4),
-                "level": hit.level,
-                "distance": round(hit.distance, 4),
-                "camera": hit.best.camera,
-                "time": iso(hit.best.time),
-                "box": [round(v, 1) for v in hit.best.box],
-                "appearances": [
-                    {"camera": a.camera, "first": iso(a.first), "last": iso(a.last)}
-                    for a in hit.appearances
-                ],
-            }
-            for hit in answer.hits
-        ],
-    }
-
-
-def _print_answer(answer: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from .pages import span
-
-    typer.echo(f"query: {answer.height:.0f} px, level {answer.level}")
-    if not answer.known:
-        typer.echo("unknown: nobody in the gallery is likely to be this person")
-    if not answer.hits:
-        return
-    table = Table("identity", "probability", "compared at", "seen", box=None, pad_edge=False)
-    for hit in answer.hits:
-        seen = "\n".join(f"{a.camera} {span(a.first, a.last)}" for a in hit.appearances)
-        name = "-" if hit.identity is None else str(hit.identity)
-        table.add_row(name, f"{hit.probability:.2f}", f"level {hit.level}", seen)
-    Console(highlight=False, markup=False).print(table)
 
 
 def _print_json(value: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 from time import perf_counter
-from typing import cast
 
 import cv2
 import numpy as np
@@ -72,6 +71,14 @@ class CameraRun:
         self._embedded: dict[int, float] = {}
         self.reader = None if self.done else Reader(source, session.position, settings.fps)
 
+    def next(self) -> Frame | None:
+        """The next frame; None at the end, or where the source can't be read any further."""
+        try:
+            return self.reader.next() if self.reader else None
+        except SourceError as error:
+            self.failure = str(error)
+            return None
+
     def take(self, frame: Frame, tracks: Sequence[Track]) -> list[Track]:
         """Notes a frame's observations; returns the tracks whose newest one wants an embedding."""
         self.position = frame.index + 1
@@ -110,6 +117,11 @@ class CameraRun:
         self._unsaved, self._crops = {}, {}
         if time is not None:
             self._committed_at = time
+
+    def end(self, gallery: Gallery) -> None:
+        """Stores the rest: the source was read to its end, or failed."""
+        self.done = self.failure is None
+        self.commit(gallery, "done" if self.done else "stopped")
 
     def close(self) -> None:
         """Ends the reader."""
@@ -198,16 +210,11 @@ class Engine:
         """One frame of each active camera; returns the cameras that go on."""
         going: list[tuple[CameraRun, Frame]] = []
         with self.tally.stage("decode"):
-            for run in active:
-                try:
-                    frame = cast(Reader, run.reader).next()
-                except SourceError as error:
-                    run.failure = str(error)
-                    run.commit(self.gallery, "stopped")
-                    continue
+            frames = [run.next() for run in active]
+        with self.tally.stage("store"):
+            for run, frame in zip(active, frames, strict=True):
                 if frame is None:
-                    run.commit(self.gallery, "done")
-                    run.done = True
+                    run.end(self.gallery)
                 else:
                     going.append((run, frame))
         if not going:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from pipeline import Detector, Result, process
 from samples import Scene
 
+ROOT = Path(__file__).parents[2]
 FPS = 10
 SIZE = (160, 240)
 """Height and width in pixels of the drawn clips."""

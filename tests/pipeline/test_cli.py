@@ -1,0 +1,125 @@
+"""The command line as a whole: quick, light, with help that shows how."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import cv2
+import pytest
+import typer
+
+from pipeline.cli import app
+
+from .conftest import ROOT, Call, Processed, figures
+
+HEAVY = ("torch", "torchvision", "ultralytics")
+
+
+def commands(group: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The words of each command that does something."""
+    inner = getattr(group, "commands", None)
+    if inner is None:
+        return [path]
+    return [c for name, one in inner.items() for c in commands(one, (*path, name))]
+
+
+COMMANDS = commands(typer.main.get_command(app))
+
+
+def test_the_commands_are_there() -> None:
+    wanted = {("process",), ("search",), ("demo",), ("gallery", "info"), ("site", "check")}
+    assert wanted <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_shows_an_example(nearfar: Call, words: tuple[str, ...]) -> None:
+    said = nearfar(*words, "--help")
+    assert said.status == 0
+    assert f"Example: nearfar {' '.join(words)}" in " ".join(said.out.split())
+
+
+def test_no_command_shows_the_help(nearfar: Call) -> None:
+    said = nearfar()
+    assert "process" in said.out + said.err
+
+
+def run(arguments: list[str], folder: Path, after: str = "") -> tuple[str, float]:
+    """Runs the command in a process of its own; what it printed and the seconds of CPU it took."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        f"sys.argv = ['nearfar', *{arguments!r}]\n"
+        "from pipeline.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n" + after
+    )
+    started = os.times()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    ended = os.times()
+    spent = ended.children_user - started.children_user
+    return done.stdout, spent + ended.children_system - started.children_system
+
+
+def without(*modules: str) -> str:
+    return f"assert not set({modules!r}) & set(sys.modules), sorted(sys.modules)"
+
+
+def test_the_version_is_quick(tmp_path: Path) -> None:
+    after = without(*HEAVY, "cv2", "numpy", "onnxruntime", "av", "sqlalchemy", "pydantic")
+    runs = [run(["--version"], tmp_path, after) for _ in range(2)]
+    assert {out for out, _ in runs} == {f"nearfar {version('nearfar')}\n"}
+    assert min(spent for _, spent in runs) < 0.5
+
+
+def test_search_is_light(processed: Processed, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "crop.png"), next(figures(1))[30:130, 5:50])
+    call = ["search", "crop.png", "--gallery", str(processed.gallery), "--json", "--device", "cpu"]
+    out, spent = run(call, tmp_path, without(*HEAVY))
+    assert json.loads(out)["hits"]
+    assert spent < 4
+
+
+def test_process_is_light(clips: dict[str, Path], tmp_path: Path) -> None:
+    call = ["process", str(clips["gate"]), "--fps", "1", "--json", "--device", "cpu"]
+    out, _ = run(call, tmp_path, without(*HEAVY))
+    assert json.loads(out)["complete"]
+
+
+def test_what_process_prints(nearfar: Call, clips: dict[str, Path], red_eyes: object) -> None:
+    said = nearfar("process", *clips.values())
+    first, second = said.out.splitlines()
+    assert first.startswith("80 frames in ")
+    assert "identities" in first
+    assert second == "open out/report.html"
+    assert said.err == ""
+    facts = json.loads(nearfar("process", *clips.values(), "--json").out)
+    assert facts["frames"] == 0
+    assert facts["cameras"]["hall"] == {"frames": 40, "lost": 0, "failure": None}
+    assert facts["report"] == "out/report.html"
+
+
+def test_gallery_info(nearfar: Call, processed: Processed) -> None:
+    facts = json.loads(nearfar("gallery", "info", processed.gallery, "--json").out)
+    assert facts["cameras"] == facts["sessions"] == 2
+    assert facts["tracks"] > 0
+    said = nearfar("gallery", "info", processed.gallery)
+    assert f"tracks           {facts['tracks']}" in said.out
+
+
+def test_site_check(nearfar: Call) -> None:
+    Path("site.yaml").write_text("cameras: {a: {}, b: {}}\noverlaps: [[a, b]]\n")
+    said = nearfar("site", "check", "site.yaml")
+    assert said.status == 0
+    assert said.out == "site.yaml: 2 cameras, 1 overlaps, 0 travel times\n"
