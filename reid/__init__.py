@@ -1,17 +1,23 @@
 """The representation: levels of resolution, embeddings, distance and calibration."""
 
 from .calibration import Calibration, probability
+from .embedder import Embedder
 from .embeddings import Embeddings, distances
 from .errors import ReidError
 from .levels import LevelSet
 from .model import ModelInfo
+from .preprocess import to_input
+from .runtime import open_session
 
 __all__ = [
     "Calibration",
+    "Embedder",
     "Embeddings",
     "LevelSet",
     "ModelInfo",
     "ReidError",
     "distances",
+    "open_session",
     "probability",
+    "to_input",
 ]

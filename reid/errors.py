@@ -3,3 +3,5 @@
 
 class ReidError(Exception):
     """Base class: an embedder, a model file or an embedding can't be used."""
+
+    status = 2

@@ -31,7 +31,7 @@ class LevelSet:
         ascending = all(a < b for a, b in zip(self.heights, self.heights[1:], strict=False))
         if not self.heights or self.heights[0] <= 0 or not ascending:
             raise ReidError(
-                f"level heights must be positive and ascending, e.g. 32, 64, 128, 256; got {self.heights}"
+                f"level heights must be positive and ascending (32, 64, 128); got {self.heights}"
             )
 
     @property

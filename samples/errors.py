@@ -3,3 +3,5 @@
 
 class SamplesError(Exception):
     """Base class: a sample scene can't be rendered as asked."""
+
+    status = 2

@@ -3,3 +3,5 @@
 
 class TrackerError(Exception):
     """Base class: tracks or links can't be made from what was given."""
+
+    status = 1

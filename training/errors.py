@@ -3,3 +3,5 @@
 
 class TrainingError(Exception):
     """Base class: a data set, a recipe or a checkpoint can't be used."""
+
+    status = 2

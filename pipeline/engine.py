@@ -1,0 +1,258 @@
+"""The one way through the house: detect, track, embed on demand, store."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event
+from time import perf_counter
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reid import Embedder
+from storage import Gallery, ObservationRow, Session, TrackUpdate
+from tracker import Observation, Track, Tracker
+
+from .detect import Detector
+from .errors import SourceError
+from .frame import Frame
+from .outputs import iso
+from .reading import Reader
+from .settings import EmbedSettings, Settings
+from .site import Site
+from .sources import Source
+
+Progress = Callable[[str, int, int | None], None]
+"""Told the camera, the frames done and the frames in all (None where unknown)."""
+
+LEAST_CROP = (12, 4)
+"""Height and width in pixels below which a box is not embedded."""
+
+SAME_START = 1e-3
+"""Seconds that two starts of one recording may differ."""
+
+
+@dataclass
+class Tally:
+    """What a run did: frames, boxes of tracks and embeddings; seconds by stage."""
+
+    frames: int = 0
+    boxes: int = 0
+    embeddings: int = 0
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds the time inside to a stage."""
+        start = perf_counter()
+        yield
+        self.seconds[name] += perf_counter() - start
+
+
+class CameraRun:
+    """One camera's state in a run: reader, tracker, and what is not committed yet."""
+
+    def __init__(
+        self, source: Source, session: Session, tracker: Tracker, settings: Settings
+    ) -> None:
+        self.source, self.session, self.tracker = source, session, tracker
+        self.position = session.position
+        self.done = session.state == "done"
+        self.lost = session.frames_lost
+        self.failure: str | None = None
+        self._settings = settings
+        self._committed_at = float("-inf")
+        self._unsaved: dict[int, list[Observation]] = {}
+        self._crops: dict[tuple[int, int], bytes] = {}
+        self._embedded: dict[int, float] = {}
+        self.reader = None if self.done else Reader(source, session.position, settings.fps)
+
+    def take(self, frame: Frame, tracks: Sequence[Track]) -> list[Track]:
+        """Notes a frame's observations; returns the tracks whose newest one wants an embedding."""
+        self.position = frame.index + 1
+        if self._committed_at == float("-inf"):
+            self._committed_at = frame.time
+        due = []
+        for track in tracks:
+            if track.number in self._unsaved or track.number in self._embedded:
+                self._unsaved.setdefault(track.number, []).append(track.last)
+            else:
+                self._unsaved[track.number] = list(track.observations)
+            if self._is_due(track, self._settings.embed):
+                due.append(track)
+        return due
+
+    def keep(self, track: Track, vector: NDArray[np.float32], crop: bytes) -> None:
+        """Adds the embedding and the picture of a track's newest observation."""
+        track.last.vector = vector
+        self._embedded[track.number] = track.last.time
+        self._crops[track.number, track.last.frame] = crop
+
+    def wants_commit(self, time: float) -> bool:
+        """Whether enough capture time has passed since the last commit."""
+        return time - self._committed_at >= self._settings.commit_seconds
+
+    def commit(self, gallery: Gallery, state: str, time: float | None = None) -> None:
+        """Stores what is not stored yet, in one transaction with the position."""
+        updates = [
+            TrackUpdate(number, [self._row(number, o) for o in observations])
+            for number, observations in self._unsaved.items()
+        ]
+        self.lost = self.source.lost
+        gallery.append(self.session.id, self.position, self.lost, updates, state)
+        for number in self._unsaved:
+            self._embedded.setdefault(number, float("-inf"))
+        self._unsaved, self._crops = {}, {}
+        if time is not None:
+            self._committed_at = time
+
+    def close(self) -> None:
+        """Ends the reader."""
+        if self.reader:
+            self.reader.close()
+
+    def _is_due(self, track: Track, settings: EmbedSettings) -> bool:
+        newest = track.last
+        if newest.quality < settings.quality:
+            return False
+        last = self._embedded.get(track.number, float("-inf"))
+        age = newest.time - track.observations[0].time
+        return newest.time - last >= max(settings.every, settings.slower * age) - 1e-6
+
+    def _row(self, number: int, o: Observation) -> ObservationRow:
+        crop = self._crops.get((number, o.frame))
+        return ObservationRow(o.frame, o.time, o.box, o.score, o.level, o.quality, o.vector, crop)
+
+
+class Engine:
+    """Takes frames of several cameras through detection, tracking, embedding and storage.
+
+    Args:
+        detector, embedder, gallery: opened by the caller, who closes the gallery.
+        site: native scales of cameras.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        embedder: Embedder,
+        gallery: Gallery,
+        site: Site | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.detector, self.embedder, self.gallery = detector, embedder, gallery
+        self.site, self.settings = site or Site(), settings or Settings()
+        self.tally = Tally()
+
+    def run(
+        self, sources: Sequence[Source], progress: Progress | None = None, stop: Event | None = None
+    ) -> list[CameraRun]:
+        """Reads all sources to their ends, or until `stop` is set.
+
+        A source that is known by its content goes on behind the last committed frame; one that
+        was done is not read again. One that can't be read to its end stops there, with its
+        `failure`, and the others go on. Whatever ends the run, what was committed stays.
+
+        Returns:
+            One run a source, closed and committed.
+        """
+        runs: list[CameraRun] = []
+        try:
+            for source in sources:
+                runs.append(self._begin(source))
+            active = [r for r in runs if r.reader]
+            while active and not (stop and stop.is_set()):
+                active = self._step(active, progress)
+            for run in active:
+                run.commit(self.gallery, "stopped")
+        finally:
+            for run in runs:
+                run.close()
+        return runs
+
+    def _begin(self, source: Source) -> CameraRun:
+        session = self.gallery.begin_session(
+            source.camera, source.path.name, source.content(), source.start, source.fps
+        )
+        if abs(session.start - source.start) > SAME_START:
+            raise SourceError(
+                f"{source.path} is stored for camera {source.camera} with the start "
+                f"{iso(session.start)}, not {iso(source.start)}: use the same site file or "
+                "another gallery"
+            )
+        tracker = Tracker(
+            source.camera,
+            self.embedder.info.levels,
+            self.settings.tracker,
+            session.next_number,
+            self.site.native_scale(source.camera),
+        )
+        return CameraRun(source, session, tracker, self.settings)
+
+    def _step(self, active: list[CameraRun], progress: Progress | None) -> list[CameraRun]:
+        """One frame of each active camera; returns the cameras that go on."""
+        going: list[tuple[CameraRun, Frame]] = []
+        with self.tally.stage("decode"):
+            for run in active:
+                try:
+                    frame = cast(Reader, run.reader).next()
+                except SourceError as error:
+                    run.failure = str(error)
+                    run.commit(self.gallery, "stopped")
+                    continue
+                if frame is None:
+                    run.commit(self.gallery, "done")
+                    run.done = True
+                else:
+                    going.append((run, frame))
+        if not going:
+            return []
+        with self.tally.stage("detect"):
+            found = self.detector.detect([frame.image for _, frame in going])
+        due: list[tuple[CameraRun, Frame, Track]] = []
+        with self.tally.stage("track"):
+            for (run, frame), detections in zip(going, found, strict=True):
+                h, w = frame.image.shape[:2]
+                tracks = run.tracker.update(
+                    frame.index, frame.time, detections.boxes, detections.scores, (h, w)
+                )
+                self.tally.boxes += len(tracks)
+                due += [(run, frame, track) for track in run.take(frame, tracks)]
+        with self.tally.stage("embed"):
+            self._embed(due)
+        with self.tally.stage("store"):
+            for run, frame in going:
+                if run.wants_commit(frame.time):
+                    run.commit(self.gallery, "running", frame.time)
+        for run, frame in going:
+            self.tally.frames += 1
+            if progress:
+                progress(run.source.camera, frame.index + 1, run.source.count)
+        return [run for run, _ in going]
+
+    def _embed(self, due: Sequence[tuple[CameraRun, Frame, Track]]) -> None:
+        crops = [(*item, cut_out(item[1].image, item[2].last.box)) for item in due]
+        crops = [
+            c for c in crops if c[3].shape[0] >= LEAST_CROP[0] and c[3].shape[1] >= LEAST_CROP[1]
+        ]
+        found = self.embedder.embed([c[3] for c in crops], levels=[c[2].last.level for c in crops])
+        self.tally.embeddings += len(crops)
+        for (run, _, track, crop), vector in zip(crops, found.vectors, strict=True):
+            run.keep(track, vector, encode(crop, self.settings.embed.crop_quality))
+
+
+def cut_out(image: NDArray[np.uint8], box: Sequence[float]) -> NDArray[np.uint8]:
+    """The part of `image` inside a box x, y, w, h in pixels, cut to the frame."""
+    x, y, w, h = box
+    left, top = max(0, int(x)), max(0, int(y))
+    return image[top : max(top, round(y + h)), left : max(left, round(x + w))]
+
+
+def encode(crop: NDArray[np.uint8], quality: int = 90) -> bytes:
+    """A picture as the bytes of a JPEG file."""
+    return cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

@@ -1,0 +1,76 @@
+"""From the tracks of a gallery to identities, written back to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reid import Calibration, Embeddings
+from storage import Gallery, StoredTrack
+from tracker import Constraints, Identity, LinkSettings, PairEvidence, Tracklet, link
+
+LOOKS = 8
+"""Observations of a track that the linker compares at most, spread over its time."""
+
+
+@dataclass(frozen=True)
+class Linked:
+    """One identity after linking: its number in the gallery and why its tracks hold together."""
+
+    identity: int
+    tracks: tuple[StoredTrack, ...]
+    evidence: dict[tuple[int, int], PairEvidence]
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of its cameras, in order of first sight."""
+        return tuple(dict.fromkeys(t.camera for t in self.tracks))
+
+    def support(self, track: int) -> float:
+        """Log-odds in nats that hold a track, by its id, in this identity."""
+        return sum(e.log_odds for pair, e in self.evidence.items() if track in pair)
+
+
+def link_gallery(
+    gallery: Gallery,
+    calibration: Calibration,
+    constraints: Constraints,
+    settings: LinkSettings,
+) -> list[Linked]:
+    """Links all tracks of a gallery and stores their identities.
+
+    Returns:
+        Identities by number, each with its tracks in order of time.
+    """
+    tracks = {t.id: t for t in gallery.tracks()}
+    tracklets = [Tracklet(t.id, t.camera, t.first, t.last, spread(t)) for t in tracks.values()]
+    identities = link(tracklets, calibration, constraints, settings)
+    assignments = {track: i for i, identity in enumerate(identities) for track in identity.tracks}
+    support = {
+        track: identity.support(track) for identity in identities for track in identity.tracks
+    }
+    numbers = gallery.save_identities(assignments, support)
+    linked = [_linked(numbers[i], identity, tracks) for i, identity in enumerate(identities)]
+    return sorted(linked, key=lambda one: one.identity)
+
+
+def spread(track: StoredTrack, most: int = LOOKS) -> Embeddings:
+    """At most `most` embeddings of a track: the best of each of as many spans of its time."""
+    found = track.embeddings
+    if len(found) <= most:
+        return found
+    span = np.minimum(
+        (track.times - track.times[0]) / (np.ptp(track.times) + 1e-9) * most, most - 1
+    )
+    rows = [
+        members[np.argmax(found.quality[members])]
+        for s in range(most)
+        if len(members := np.flatnonzero(span.astype(int) == s))
+    ]
+    return found[np.array(rows)]
+
+
+def _linked(number: int, identity: Identity, tracks: dict[int, StoredTrack]) -> Linked:
+    of_identity = sorted((tracks[t] for t in identity.tracks), key=lambda t: (t.first, t.id))
+    return Linked(number, tuple(of_identity), dict(identity.evidence))

@@ -1,0 +1,162 @@
+"""`process`: recordings of several cameras in, identities over cameras out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from threading import Event
+from time import perf_counter
+
+from reid import Embedder
+from storage import Gallery
+
+from .annotate import write_video
+from .detect import Detector
+from .engine import CameraRun, Engine, Progress, Tally
+from .errors import CallError, SourceError
+from .files import writable_folder
+from .frame import Frame
+from .linking import Linked, link_gallery
+from .outputs import write_boxes, write_identities
+from .report import write_report
+from .settings import Settings
+from .site import Site, read_site
+from .sources import Source, find_sources
+
+
+@dataclass(frozen=True)
+class CameraResult:
+    """What became of one source.
+
+    Args:
+        frames: committed in all. lost: missing or damaged. done: whether it was read to its end.
+        failure: why it could not be, if it failed.
+    """
+
+    camera: str
+    session: int
+    frames: int
+    lost: int
+    done: bool
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found.
+
+    Args:
+        identities: all of the gallery, by number. cameras: one result a source.
+        tally: frames, boxes and embeddings of this run, seconds by stage.
+        seconds: that the run took. report: the page to open.
+    """
+
+    identities: tuple[Linked, ...]
+    cameras: tuple[CameraResult, ...]
+    tally: Tally
+    seconds: float
+    out: Path
+    report: Path
+
+
+def process(
+    sources: Sequence[str | Path],
+    gallery: str | Path = "nearfar.db",
+    out: str | Path = "out",
+    *,
+    site: str | Path | Site | None = None,
+    detector: str | Path | None = None,
+    embedder: str | Path | None = None,
+    device: str = "auto",
+    settings: Settings | None = None,
+    save_video: bool = False,
+    progress: Progress | None = None,
+    stop: Event | None = None,
+) -> Result:
+    """Detects, tracks, embeds and links the people of several recordings.
+
+    Args:
+        sources: files, folders of pictures or globs, each ``path`` or ``camera=path``; those of
+            the site file if empty.
+        gallery: path or URL of the gallery, made if it is not there.
+        out: folder for ``<camera>.txt``, ``identities.csv``, ``report.html`` and videos.
+        site: a site file, or one that was read.
+        detector, embedder: weights; those that ship if None.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        save_video: also write ``<camera>.mp4`` with boxes and identities; none of a source that
+            failed.
+        progress: told camera, frames done, frames in all.
+        stop: ends the run cleanly when set; what was done is kept and linked.
+
+    Raises:
+        PipelineError, ReidError, StorageError: one line that says what, which and what to do.
+    """
+    started = perf_counter()
+    settings = settings or Settings()
+    known = site if isinstance(site, Site) else read_site(Path(site)) if site else Site()
+    arguments = [str(s) for s in sources]
+    if not arguments and site and not isinstance(site, Site):
+        folder = Path(site).parent
+        arguments = [f"{n}={folder / c.source}" for n, c in known.cameras.items() if c.source]
+    if settings.fps is not None and not 0 < settings.fps < inf:
+        raise CallError(f"frames a second must be above 0, got {settings.fps:g}")
+    found = find_sources(arguments, known.starts)
+    if not found:
+        raise CallError("nothing to process: name a video, or a site file whose cameras have one")
+    model = Embedder.load(embedder, device)
+    eyes = Detector.load(detector, device)
+    folder = writable_folder(Path(out))
+    if save_video:
+        _spare_sources(found, folder)
+    with Gallery.open(gallery, model=model.info, create=True) as opened:
+        engine = Engine(eyes, model, opened, known, settings)
+        runs = engine.run(found, progress, stop)
+        with engine.tally.stage("link"):
+            linked = link_gallery(opened, model.info.calibration, known.constraints, settings.link)
+        report = _write(folder, opened, runs, linked, save_video)
+    cameras = tuple(
+        CameraResult(r.source.camera, r.session.id, r.position, r.lost, r.done, r.failure)
+        for r in runs
+    )
+    return Result(tuple(linked), cameras, engine.tally, perf_counter() - started, folder, report)
+
+
+def _spare_sources(sources: Sequence[Source], folder: Path) -> None:
+    """Refuses to write an annotated video over a recording."""
+    videos = {(folder / f"{s.camera}.mp4").resolve() for s in sources}
+    for source in sources:
+        if source.path.resolve() in videos:
+            raise SourceError(
+                f"the annotated videos in {folder} would replace the recording {source.path}: "
+                "choose another --out"
+            )
+
+
+def _write(
+    folder: Path,
+    gallery: Gallery,
+    runs: Sequence[CameraRun],
+    linked: Sequence[Linked],
+    save_video: bool,
+) -> Path:
+    write_identities(folder / "identities.csv", linked)
+    rows = [gallery.boxes(run.session.id) for run in runs]
+    for run, boxes in zip(runs, rows, strict=True):
+        write_boxes(folder / f"{run.source.camera}.txt", boxes)
+    report = write_report(folder / "report.html", gallery, linked)
+    if save_video:
+        for run, boxes in zip(runs, rows, strict=True):
+            if run.failure is None:
+                video = folder / f"{run.source.camera}.mp4"
+                write_video(video, _seen_frames(run), boxes, run.source.fps)
+    return report
+
+
+def _seen_frames(run: CameraRun) -> Iterator[Frame]:
+    """The frames of a source as far as they were processed."""
+    for frame in run.source.frames():
+        yield frame
+        if not run.done and frame.index + 1 >= run.position:
+            return

@@ -1,0 +1,159 @@
+"""`search`: a picture in, the identities that it probably shows out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reid import Embedder
+from storage import Gallery, SearchHit
+
+from .detect import Detector
+from .engine import cut_out, encode
+from .errors import QueryError
+from .files import write_text
+from .pages import FAR, data_url, picture, render
+
+LIKELY = 0.5
+"""Probability from which an identity counts as known; below it the answer is "unknown"."""
+
+CROP_SHAPE = (1.2, 6.0)
+"""Height over width that a picture of one person has; anything else is a whole frame."""
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a search found.
+
+    Args:
+        hits: identities, most probable first. crop: what was looked for, ``uint8 (H, W, 3)`` BGR.
+        height: of the person in pixels, as the camera saw it. level: of the query.
+    """
+
+    hits: tuple[SearchHit, ...]
+    crop: NDArray[np.uint8]
+    height: float
+    level: int
+
+    @property
+    def known(self) -> bool:
+        """Whether anybody is likely to be the person."""
+        return bool(self.hits) and self.hits[0].probability >= LIKELY
+
+
+def search(
+    image: str | Path | NDArray[np.uint8],
+    gallery: Gallery,
+    embedder: Embedder,
+    *,
+    detector: Detector | None = None,
+    box: Box | None = None,
+    height: float | None = None,
+    camera: str | None = None,
+    after: float | None = None,
+    before: float | None = None,
+    top: int = 10,
+) -> Answer:
+    """Ranks the identities of a gallery by how probably a picture shows them.
+
+    Args:
+        image: a file, or ``uint8 (H, W, 3)`` BGR: one person's crop, or a whole frame.
+        detector: finds the person in a whole frame; the one that ships if None and needed.
+        box: x, y, w, h in pixels of the person in the frame.
+        height: of the person in pixels as the camera saw it, where the picture was enlarged.
+        camera, after, before: look only there and then (UTC in seconds).
+        top: identities at most.
+
+    Raises:
+        QueryError: when the picture can't be read, the box lies outside, nobody is found,
+            several people are and no `box` says who is meant, or the gallery has no such camera.
+    """
+    _check_camera(gallery, camera)
+    pixels = read_picture(Path(image)) if isinstance(image, str | Path) else image
+    crop = _person(pixels, box, detector)
+    seen = float(height if height is not None else len(crop))
+    if not 0 < seen < np.inf:
+        raise QueryError(f"--height must be above 0 px, got {seen:g}")
+    query = embedder.embed([crop], [seen])
+    hits = gallery.search(query, camera=camera, after=after, before=before, top=top)
+    return Answer(tuple(hits), crop, seen, int(query.levels[0]))
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """A picture file as ``uint8 (H, W, 3)`` BGR.
+
+    Raises:
+        QueryError: when it is missing or no picture.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise QueryError(f"no picture at {path}: {error.strerror}") from error
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None:
+        raise QueryError(f"{path} is no picture that can be read; give a JPEG or PNG")
+    return np.asarray(image, np.uint8)
+
+
+def _check_camera(gallery: Gallery, camera: str | None) -> None:
+    if camera is None or gallery.sessions([camera]):
+        return
+    known = ", ".join(sorted({s.camera for s in gallery.sessions()})) or "none"
+    raise QueryError(f"no camera {camera!r} in the gallery: it knows {known}")
+
+
+def _person(
+    image: NDArray[np.uint8], box: Box | None, detector: Detector | None
+) -> NDArray[np.uint8]:
+    """The crop of the one person that is meant."""
+    h, w = image.shape[:2]
+    if box is not None:
+        crop = cut_out(image, box)
+        if not crop.size:
+            raise QueryError(f"box {_written(box)} lies outside the picture of {w} x {h} px")
+        return crop
+    if CROP_SHAPE[0] <= h / w <= CROP_SHAPE[1]:
+        return image
+    found = (detector or Detector.load()).detect([image])[0]
+    sure = found.boxes[found.scores >= 0.5]
+    if not len(sure):
+        raise QueryError(f"nobody found in the picture of {w} x {h} px; give --box x,y,w,h")
+    if len(sure) > 1:
+        listed = "; ".join(_written(b) for b in sorted(sure.tolist()))
+        raise QueryError(f"{len(sure)} people in the picture; choose one with --box: {listed}")
+    return cut_out(image, sure[0])
+
+
+def _written(box: Sequence[float]) -> str:
+    return ",".join(str(round(v)) for v in box)
+
+
+def write_page(path: Path, answer: Answer, gallery: Gallery) -> None:
+    """Writes a self-contained page of an answer."""
+    page = render(
+        "search.html",
+        known=answer.known,
+        query={
+            "picture": data_url(encode(answer.crop)),
+            "height": round(answer.height),
+            "level": answer.level,
+            "far": answer.height < FAR,
+        },
+        hits=[
+            {
+                "identity": hit.identity,
+                "percent": round(100 * hit.probability),
+                "level": hit.level,
+                "appearances": [picture(gallery, a) for a in hit.appearances],
+            }
+            for hit in answer.hits
+        ],
+    )
+    write_text(path, page)

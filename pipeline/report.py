@@ -1,0 +1,96 @@
+"""The report: one self-contained page with a row an identity and a timeline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from storage import Gallery
+
+from .files import write_text
+from .linking import Linked
+from .outputs import iso
+from .pages import css_colour, picture, render, span
+
+LEFT, RIGHT = 110, 1130
+TICK_STEPS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400, 604800)
+
+
+def write_report(path: Path, gallery: Gallery, identities: Sequence[Linked]) -> Path:
+    """Writes the page; people seen in more cameras come first, then those with more evidence."""
+    stored = {i.id: i for i in gallery.identities()}
+    tracks = [t for one in identities for t in one.tracks]
+    rows = []
+    for one in sorted(identities, key=_order):
+        names = {t.id: f"{t.camera} #{t.number}" for t in one.tracks}
+        shown = [picture(gallery, a) for a in stored[one.identity].appearances]
+        rows.append(
+            {
+                "identity": one.identity,
+                "colour": css_colour(one.identity),
+                "cameras": one.cameras,
+                "tracks": len(one.tracks),
+                "when": span(one.tracks[0].first, max(t.last for t in one.tracks)),
+                "appearances": sorted(shown, key=lambda a: -(a.height or 0)),
+                "evidence": [
+                    {"a": names[a], "b": names[b], "log_odds": e.log_odds, "level": e.level}
+                    for (a, b), e in one.evidence.items()
+                ],
+            }
+        )
+    info = gallery.info()
+    page = render(
+        "report.html",
+        rows=rows,
+        crossing=sum(len(one.cameras) > 1 for one in identities),
+        tracks=len(tracks),
+        timeline=_timeline(identities),
+        span=span(min(t.first for t in tracks), max(t.last for t in tracks)) if tracks else "",
+        model=f"{info.model.name} {info.model.fingerprint}" if info.model else "unknown",
+    )
+    write_text(path, page)
+    return path
+
+
+def _order(one: Linked) -> tuple[int, float, int]:
+    return -len(one.cameras), -sum(e.log_odds for e in one.evidence.values()), one.identity
+
+
+def _timeline(identities: Sequence[Linked]) -> dict[str, Any]:
+    """Lanes of cameras; in each, bars of tracks stacked so that they don't overlap."""
+    bars = [(t, one.identity) for one in identities for t in one.tracks]
+    if not bars:
+        return {"lanes": [], "ticks": [], "height": 0}
+    start, end = min(t.first for t, _ in bars), max(t.last for t, _ in bars)
+    scale = (RIGHT - LEFT) / max(end - start, 1e-3)
+    lanes, y = [], 6.0
+    for camera in sorted({t.camera for t, _ in bars}):
+        levels: list[float] = []
+        drawn = []
+        for t, identity in sorted(bars, key=lambda b: b[0].first):
+            if t.camera != camera:
+                continue
+            row = next((i for i, busy in enumerate(levels) if busy <= t.first), len(levels))
+            levels[row : row + 1] = [t.last + 3 / scale]
+            drawn.append(
+                {
+                    "x": round(LEFT + (t.first - start) * scale, 1),
+                    "width": round(max(3.0, (t.last - t.first) * scale), 1),
+                    "y": y + 9 * row,
+                    "identity": identity,
+                    "colour": css_colour(identity),
+                    "when": span(t.first, t.last),
+                }
+            )
+        lanes.append({"camera": camera, "y": y, "bars": drawn})
+        y += 9 * len(levels) + 12
+    return {"lanes": lanes, "ticks": _ticks(start, end, scale), "height": y + 16}
+
+
+def _ticks(start: float, end: float, scale: float) -> list[dict[str, Any]]:
+    step = next((s for s in TICK_STEPS if (end - start) / s <= 10), TICK_STEPS[-1])
+    first = math.ceil(start / step) * step
+    times = [first + i * step for i in range(int((end - first) // step) + 1)]
+    return [{"x": round(LEFT + (t - start) * scale, 1), "text": iso(t)[11:19]} for t in times]

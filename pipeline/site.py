@@ -1,0 +1,163 @@
+"""The site file: cameras, their sources and starts, which overlap, how far apart they are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from tracker import Constraints
+
+from .errors import SiteError
+from .files import can_name_files
+
+
+def _utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _two_cameras(pair: list[str]) -> list[str]:
+    if len(set(pair)) != 2:
+        raise ValueError("names two different cameras")
+    return pair
+
+
+def _can_name_files(name: str) -> str:
+    if not can_name_files(name):
+        raise ValueError("a camera's name must be able to name files, without / and =")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_can_name_files)]
+Pair = Annotated[list[str], AfterValidator(_two_cameras)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Camera(_Strict):
+    """One camera: `source` is a file or folder, relative to the site file; `start` the time of its
+    first frame, UTC where no zone is written; `native_scale` how many pixels of the stored picture
+    make one that the sensor saw (2 for a picture enlarged twofold)."""
+
+    source: str | None = None
+    start: Annotated[datetime, AfterValidator(_utc)] | None = None
+    native_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+
+
+class Travel(_Strict):
+    """The least seconds that a person needs from one camera to the other."""
+
+    between: Pair
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+
+
+class Site(_Strict):
+    """A whole site.
+
+    `overlaps` names the pairs of cameras that may see a person at the same moment. Where the key is
+    missing, any two may; an empty list says that none do.
+    """
+
+    cameras: dict[Name, Camera] = Field(default_factory=dict)
+    overlaps: list[Pair] | None = None
+    travel: list[Travel] = Field(default_factory=list)
+
+    @property
+    def starts(self) -> dict[str, float]:
+        """UTC in seconds of each camera that names its start."""
+        return {n: c.start.timestamp() for n, c in self.cameras.items() if c.start}
+
+    @property
+    def constraints(self) -> Constraints:
+        """What the linker must respect."""
+        return Constraints(
+            overlapping=None
+            if self.overlaps is None
+            else frozenset(frozenset(pair) for pair in self.overlaps),
+            travel={frozenset(t.between): t.seconds for t in self.travel},
+        )
+
+    def native_scale(self, camera: str) -> float:
+        """Stored pixels a sensor pixel; 1 for cameras that the file does not name."""
+        return self.cameras[camera].native_scale if camera in self.cameras else 1.0
+
+
+def read_site(path: Path) -> Site:
+    """Reads and checks a site file.
+
+    Raises:
+        SiteError: one line that names the file, the line and the key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SiteError(f"site file {path} can't be read: {error}") from error
+    try:
+        data = YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f", line {mark.line + 1}" if mark else ""
+        raise SiteError(f"{path}{where}: not YAML: {error.problem}") from error
+    except YAMLError as error:
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        reason = str(error).splitlines()[0]
+        raise SiteError(f"{path}, line {line}: not YAML: {reason}") from error
+    try:
+        site = Site.model_validate(_plain(data) if data is not None else {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        keys = ".".join(str(k) for k in first["loc"]) or "the whole file"
+        raise SiteError(
+            f"{path}, line {_line(data, first['loc'])}: {keys}: {_said(first)}"
+        ) from error
+    _check_names(site, path, data)
+    return site
+
+
+def _check_names(site: Site, path: Path, data: Any) -> None:
+    """Every camera named in `overlaps` and `travel` must stand under `cameras`."""
+    pairs = [(("overlaps", i), p) for i, p in enumerate(site.overlaps or [])]
+    pairs += [(("travel", i), t.between) for i, t in enumerate(site.travel)]
+    for where, pair in pairs:
+        for name in pair:
+            if name not in site.cameras:
+                raise SiteError(
+                    f"{path}, line {_line(data, where)}: {where[0]}: no camera {name!r}; "
+                    f"cameras are {', '.join(site.cameras) or 'not given'}"
+                )
+
+
+def _said(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown key"
+    if error["type"] == "model_type":
+        return "should hold keys and values"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _line(data: Any, location: tuple[Any, ...]) -> int:
+    """Line, from 1, of the deepest key of `location` that the file holds."""
+    line = 1
+    for key in location:
+        marks = getattr(getattr(data, "lc", None), "data", None) or {}
+        held = {str(k): k for k in marks}.get(str(key))
+        if held is None:
+            break
+        line = marks[held][0] + 1
+        data = data[held]
+    return line
+
+
+def _plain(data: Any) -> Any:
+    """Round-trip nodes as plain dicts and lists."""
+    if isinstance(data, dict):
+        return {str(k): _plain(v) for k, v in data.items()}
+    if isinstance(data, list):
+        return [_plain(v) for v in data]
+    return data

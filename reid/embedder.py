@@ -1,0 +1,101 @@
+"""The embedder at run time: crops of mixed levels in, embeddings of varying length out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .embeddings import Embeddings, Floats
+from .errors import ReidError
+from .model import KEY, ModelInfo
+from .preprocess import to_input
+from .runtime import open_session
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+WEIGHTS = Path(__file__).parent / "weights" / "embedder.onnx"
+"""The weights that come with the project; their card lies beside them."""
+
+BATCH = 32
+
+
+class Embedder:
+    """Runs the paper's network from an ONNX file with the level as its second input.
+
+    Use `Embedder.load`; the attribute `info` says what the model is.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, info: ModelInfo) -> None:
+        self._session = session
+        self.info = info
+
+    @classmethod
+    def load(
+        cls, weights: str | Path | None = None, device: str = "auto", threads: int = 2
+    ) -> Embedder:
+        """Opens an embedder.
+
+        Args:
+            weights: an ONNX file made by `nearfar`'s export; the one that ships if None.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            threads: CPU threads of one inference.
+
+        Raises:
+            ReidError: when the file is missing, no ONNX model or no nearfar embedder, or the
+                device is unknown or not there.
+        """
+        path = Path(weights) if weights else WEIGHTS
+        session = open_session(path, device, threads)
+        description = session.get_modelmeta().custom_metadata_map.get(KEY)
+        if description is None:
+            raise ReidError(
+                f"{path} is an ONNX model, but no nearfar embedder: it carries no level set; "
+                "make one with python -m training.export"
+            )
+        return cls(session, ModelInfo.from_json(description))
+
+    def embed(
+        self,
+        crops: Sequence[NDArray[np.uint8]],
+        heights: Sequence[float] | None = None,
+        *,
+        levels: Sequence[int] | None = None,
+        quality: Sequence[float] | None = None,
+    ) -> Embeddings:
+        """Embeds crops, each at its level.
+
+        Args:
+            crops: N pictures ``uint8 (H, W, 3)`` BGR of any size.
+            heights: height in pixels of each person as the camera saw it; the height of each
+                crop if neither this nor `levels` is given.
+            levels: the levels themselves, where the caller knows better (a track's hysteresis).
+            quality: 0..1 of each crop; 1 if not given.
+
+        Returns:
+            N embeddings, zero past each one's length.
+        """
+        if levels is None:
+            pixels = heights if heights is not None else [len(c) for c in crops]
+            levels = [self.info.levels.level_of(h) for h in pixels]
+        n = len(crops)
+        if n == 0:
+            return Embeddings.empty(self.info.sizes)
+        images = np.stack([to_input(c, self.info.input_size) for c in crops])
+        level = np.asarray(levels, np.int64)
+        parts: list[Floats] = [
+            self._session.run(
+                None, {"images": images[i : i + BATCH], "level": level[i : i + BATCH]}
+            )[0]
+            for i in range(0, n, BATCH)
+        ]
+        return Embeddings(
+            np.concatenate(parts).astype(np.float32),
+            level.astype(np.int8),
+            np.ones(n, np.float32) if quality is None else np.asarray(quality, np.float32),
+            self.info.sizes,
+        )

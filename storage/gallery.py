@@ -1,0 +1,277 @@
+"""`Gallery`, the one door to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+
+from sqlalchemy import Connection
+
+from reid import Embeddings, ModelInfo
+
+from . import checks, identities, reading, schema, search, writing
+from .crops import Crops
+from .database import Database
+from .errors import GalleryDamaged, StorageError
+from .mirror import Mirror
+from .models import settle_model
+from .records import (
+    BoxRow,
+    GalleryInfo,
+    SearchHit,
+    Session,
+    Sighting,
+    StoredIdentity,
+    StoredTrack,
+    TrackUpdate,
+)
+
+
+class Gallery:
+    """What was seen, where and when, and who it was.
+
+    Every method may raise `StorageError`: locked, full, read-only or damaged (see `errors`). What
+    was stored before an error stays as it was. Reading and searching may go on in several threads
+    and processes while one writes.
+    """
+
+    def __init__(self, database: Database, model: ModelInfo | None, model_id: int | None) -> None:
+        self._database = database
+        self._crops = Crops(database.path)
+        self._model_id = model_id
+        self._mirror: Mirror | None = None
+        self._mirror_lock = Lock()
+        self.model = model
+
+    @classmethod
+    def open(
+        cls,
+        url: str | Path,
+        *,
+        model: ModelInfo | None = None,
+        create: bool = False,
+        read_only: bool = False,
+        timeout: float = 10.0,
+    ) -> Gallery:
+        """Opens a gallery, brings an older schema up to date.
+
+        Args:
+            url: a path or ``sqlite:///PATH``.
+            model: of the embedder that will be used with it. A gallery takes on the first model it
+                is opened with; without one, it answers with the model it has.
+            create: make the gallery if it is not there.
+            read_only: change nothing, not even an older schema.
+            timeout: seconds to wait for another writer.
+
+        Raises:
+            GalleryNotFound, NotAGallery, GalleryTooNew, GalleryModelMismatch, GalleryReadOnly,
+            GalleryLocked, GalleryFull, GalleryDamaged.
+        """
+        database = Database.open(url, create=create, read_only=read_only, timeout=timeout)
+        try:
+            return cls(database, *settle_model(database, model))
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._database.close()
+
+    def __enter__(self) -> Gallery:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def begin_session(
+        self, camera: str, source: str, content: str, start: float, fps: float
+    ) -> Session:
+        """The session of one source on one camera, where a run starts or goes on.
+
+        Args:
+            camera: its name; a new name makes a new camera.
+            source: what people call the source, for instance the path of the file.
+            content: a hash of what the source holds. The same content on the same camera is the
+                same session: the run goes on at its `position`, and is over if `state` is ``done``.
+            start: capture time of frame 0, UTC seconds.
+            fps: frames a second of the source.
+
+        Returns:
+            The session; a known one keeps the source, start and fps it was begun with.
+        """
+        with self._database.write() as connection:
+            return writing.begin_session(connection, camera, source, content, start, fps)
+
+    def append(
+        self,
+        session_id: int,
+        position: int,
+        frames_lost: int,
+        tracks: Sequence[TrackUpdate],
+        state: str = "running",
+    ) -> None:
+        """Stores new results and the position they bring the session to, all or nothing.
+
+        Args:
+            position: frames whose results are now complete; never less than before.
+            frames_lost: frames that could not be decoded, over the whole session so far.
+            tracks: new observations, of frames below `position`.
+            state: ``running``, ``stopped`` (to be continued) or ``done``.
+
+        Raises:
+            StorageError: no such session or state, a position that goes back, a level or vector
+                that is not the model's, an observation that is stored already.
+        """
+        self._database.require_writing()
+        batch = writing.Batch(tracks, position=position, model=self.model)
+        crops = [None if row.crop is None else self._crops.add(row.crop) for row in batch.rows]
+        with self._database.write() as connection:
+            writing.advance(connection, session_id, position, frames_lost, state)
+            writing.add(connection, session_id, batch, crops, self._model_id)
+
+    def save_identities(
+        self, assignments: Mapping[int, Hashable | None], evidence: Mapping[int, float]
+    ) -> dict[Hashable, int]:
+        """Keeps a grouping of tracks into persons; tracks not named keep what they have.
+
+        A group takes over the identity that most of its tracks hold (the lowest id among equals;
+        of two groups that want one, the one with more tracks of it has it). Merges and splits are
+        written to the history, an identity without tracks ends, and no id is used again. The same
+        grouping twice changes nothing.
+
+        Args:
+            assignments: track id to any key; tracks of equal key are one person, None is nobody.
+            evidence: track id to what holds it to its group, nats; 0 where missing.
+
+        Returns:
+            The identity's id for each key.
+
+        Raises:
+            StorageError: a track that is not in the gallery.
+        """
+        with self._database.write() as connection:
+            return identities.save(connection, assignments, evidence)
+
+    def sessions(self, cameras: Sequence[str] | None = None) -> list[Session]:
+        """Sessions of some cameras (None: all), oldest first."""
+        with self._database.read() as connection:
+            return reading.sessions(connection, *_of_cameras(cameras))
+
+    def tracks(self, cameras: Sequence[str] | None = None) -> list[StoredTrack]:
+        """Tracks of some cameras (None: all), by id, with their embeddings."""
+        with self._database.read() as connection:
+            return self._tracks(connection, *_of_cameras(cameras))
+
+    def session_tracks(self, session_id: int) -> list[StoredTrack]:
+        """Tracks of one session, by id, with their embeddings."""
+        with self._database.read() as connection:
+            return self._tracks(connection, schema.Track.session_id == session_id)
+
+    def observations(self, track_id: int) -> list[Sighting]:
+        """All observations of a track in order of time."""
+        with self._database.read() as connection:
+            return reading.observations(connection, track_id)
+
+    def boxes(self, session_id: int) -> list[BoxRow]:
+        """All boxes of a session by frame and track, with the identities of now."""
+        with self._database.read() as connection:
+            return reading.boxes(connection, session_id)
+
+    def identities(self) -> list[StoredIdentity]:
+        """All persons by id, with their best picture on each camera (quality times height)."""
+        with self._database.read() as connection:
+            return reading.identities(connection)
+
+    def search(
+        self,
+        query: Embeddings,
+        *,
+        camera: str | None = None,
+        after: float | None = None,
+        before: float | None = None,
+        min_level: int | None = None,
+        top: int = 10,
+    ) -> list[SearchHit]:
+        """The persons who look most like the query; every observation is compared.
+
+        Each pair is compared over the sub-vectors that both fill, calibrated to log-odds by the
+        gallery's model. Several pictures of one person give the mean of their log-odds, weighted
+        by quality; a person scores the mean of its three likeliest observations.
+
+        Args:
+            query: one or more embeddings of one person, by the gallery's model.
+            camera: only observations of this camera.
+            after, before: only observations from here on or up to here, UTC seconds.
+            min_level: only observations of this level or sharper.
+            top: how many persons at most.
+
+        Returns:
+            Hits, likeliest first.
+
+        Raises:
+            StorageError: an empty query, one of another model, or an unknown camera.
+        """
+        if self.model is None or self._model_id is None:
+            return []
+        if query.sizes != self.model.sizes:
+            raise StorageError(
+                f"the query has sub-vectors {query.sizes}, the gallery's model {self.model.name} "
+                f"has {self.model.sizes}: embed the picture with the gallery's model"
+            )
+        if not len(query):
+            raise StorageError("nothing to search for: give at least one embedding")
+        with self._mirror_lock, self._database.read() as connection:
+            if self._mirror is None:
+                self._mirror = Mirror(self.model.sizes, self._model_id)
+            self._mirror.refresh(connection)
+            return search.search(
+                connection,
+                self._mirror,
+                self.model.calibration,
+                query,
+                camera=camera,
+                after=after,
+                before=before,
+                min_level=min_level,
+                top=top,
+            )
+
+    def info(self) -> GalleryInfo:
+        """How much there is of everything."""
+        with self._database.read() as connection:
+            return checks.info(connection, self._database, self.model)
+
+    def check(self) -> list[str]:
+        """What is wrong with the gallery, one line each: pages, keys, vectors, times, crops.
+
+        Reads every crop. Empty when all is well.
+        """
+        try:
+            with self._database.read() as connection:
+                return checks.problems(connection, self._crops)
+        except GalleryDamaged as error:
+            return [str(error)]
+
+    def crop(self, sha: str) -> bytes:
+        """The JPEG file's bytes of a picture by its hash."""
+        return self._crops.read(sha)
+
+    def crop_path(self, sha: str) -> Path:
+        """The file of a picture by its hash."""
+        return self._crops.path(sha)
+
+    def _tracks(self, connection: Connection, *conditions: object) -> list[StoredTrack]:
+        sizes = self.model.sizes if self.model else (0,)
+        return reading.tracks(connection, sizes, self._model_id, *conditions)
+
+
+def _of_cameras(cameras: Sequence[str] | None) -> list[object]:
+    return [] if cameras is None else [schema.Camera.name.in_(cameras)]

@@ -1,0 +1,162 @@
+"""Which track is which person: new groupings carried over to ids that stay what they were."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from . import schema
+from .errors import StorageError
+
+
+def save(
+    connection: Connection,
+    assignments: Mapping[int, Hashable | None],
+    evidence: Mapping[int, float],
+) -> dict[Hashable, int]:
+    """Gives tracks of equal key one identity; see `Gallery.save_identities`."""
+    now = time.time()
+    track = schema.Track
+    held: dict[int, int | None] = dict(
+        connection.execute(select(track.id, track.identity_id)).tuples().all()
+    )
+    unknown = sorted(set(assignments) - set(held))
+    if unknown:
+        raise StorageError(f"no track {unknown[0]} in the gallery: its identity can't be kept")
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for track_id in sorted(assignments):
+        key = assignments[track_id]
+        if key is not None:
+            groups[key].append(track_id)
+    ids = carry_over(groups, held)
+    for key in groups:
+        if key not in ids:
+            made = connection.scalar(
+                insert(schema.Identity).values(created=now).returning(schema.Identity.id)
+            )
+            assert made is not None
+            ids[key] = made
+    wanted = {t: None if key is None else ids[key] for t, key in assignments.items()}
+    _move(connection, {t: i for t, i in wanted.items() if held[t] != i})
+    _keep_history(connection, held, wanted, now)
+    _keep_links(connection, wanted, evidence, now)
+    return ids
+
+
+def carry_over(
+    groups: Mapping[Hashable, Iterable[int]], held: Mapping[int, int | None]
+) -> dict[Hashable, int]:
+    """The identity that each group takes over, where one is left for it.
+
+    A group takes the identity that most of its tracks hold, the lowest id among equals. When two
+    groups want one, it goes to the group with more tracks of it, then to the one with the lowest
+    track; the other takes what it holds next. No identity goes to two groups.
+    """
+    claims = []
+    for key, tracks in groups.items():
+        members = list(tracks)
+        counts = Counter(held[t] for t in members)
+        claims += [(-n, i, min(members), key) for i, n in counts.items() if i is not None]
+    ids: dict[Hashable, int] = {}
+    taken: set[int] = set()
+    for _, identity, _, key in sorted(claims, key=lambda claim: claim[:3]):
+        if key not in ids and identity not in taken:
+            ids[key] = identity
+            taken.add(identity)
+    return ids
+
+
+def _move(connection: Connection, moves: Mapping[int, int | None]) -> None:
+    if moves:
+        connection.execute(
+            update(schema.Track.__table__)  # type: ignore[arg-type]
+            .where(schema.Track.id == bindparam("track"))
+            .values(identity_id=bindparam("identity")),
+            [{"track": t, "identity": i} for t, i in moves.items()],
+        )
+
+
+def _keep_history(
+    connection: Connection,
+    held: Mapping[int, int | None],
+    wanted: Mapping[int, int | None],
+    now: float,
+) -> None:
+    """Writes what became of the identities that lost tracks, and ends those that lost all."""
+    moves = Counter(
+        (before, wanted[t])
+        for t, before in held.items()
+        if t in wanted and before is not None and wanted[t] != before
+    )
+    if not moves:
+        return
+    losers = {before for before, _ in moves}
+    alive = {wanted.get(t, before) for t, before in held.items()}
+    connection.execute(
+        insert(schema.IdentityHistory),
+        [
+            {
+                "kind": "split" if before in alive else "merge",
+                "from_id": before,
+                "to_id": after,
+                "tracks": n,
+                "time": now,
+            }
+            for (before, after), n in moves.items()
+        ],
+    )
+    ended = sorted(losers - alive)
+    if ended:
+        connection.execute(
+            update(schema.Identity).where(schema.Identity.id.in_(ended)).values(ended=now)
+        )
+
+
+def _keep_links(
+    connection: Connection,
+    wanted: Mapping[int, int | None],
+    evidence: Mapping[int, float],
+    now: float,
+) -> None:
+    link = schema.IdentityLink
+    known = {
+        (row.track_id, row.identity_id): row
+        for row in connection.execute(
+            select(link.id, link.track_id, link.identity_id, link.method, link.evidence, link.state)
+        )
+        if row.track_id in wanted
+    }
+    current = {(t, i): float(evidence.get(t, 0.0)) for t, i in wanted.items() if i is not None}
+    changed = [
+        {"link": row.id, "evidence_": current.get(pair, row.evidence), "state_": state}
+        for pair, row in known.items()
+        if row.method == "machine"
+        and (
+            (state := "current" if pair in current else "past") != row.state
+            or current.get(pair, row.evidence) != row.evidence
+        )
+    ]
+    if changed:
+        connection.execute(
+            update(schema.IdentityLink.__table__)  # type: ignore[arg-type]
+            .where(link.id == bindparam("link"))
+            .values(evidence=bindparam("evidence_"), state=bindparam("state_"), updated=now),
+            changed,
+        )
+    new = [
+        {
+            "track_id": pair[0],
+            "identity_id": pair[1],
+            "evidence": nats,
+            "method": "machine",
+            "state": "current",
+            "updated": now,
+        }
+        for pair, nats in current.items()
+        if pair not in known
+    ]
+    if new:
+        connection.execute(insert(schema.IdentityLink), new)

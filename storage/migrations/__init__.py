@@ -1,0 +1,1 @@
+"""Alembic revisions of the gallery, applied by `storage.database` when a gallery is opened."""

@@ -1,0 +1,257 @@
+"""Sessions, tracks, observations and identities as they are stored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, Select, func, select
+
+from reid import Embeddings
+
+from . import schema, vectors
+from .records import Appearance, BoxRow, Session, Sighting, StoredIdentity, StoredTrack
+
+IN_LIST = 20_000
+"""The most ids in one query."""
+
+
+def sessions(connection: Connection, *conditions: Any) -> list[Session]:
+    """The sessions that meet all conditions, oldest first."""
+    session, camera = schema.Session, schema.Camera
+    largest = (
+        select(func.coalesce(func.max(schema.Track.number), 0))
+        .where(schema.Track.session_id == session.id)
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            session.id,
+            camera.name,
+            session.source,
+            session.content,
+            session.start,
+            session.fps,
+            session.state,
+            session.position,
+            session.frames_lost,
+            largest + 1,
+        )
+        .join(camera)
+        .where(*conditions)
+        .order_by(session.id)
+    )
+    return [Session(*row) for row in connection.execute(query)]
+
+
+def tracks(
+    connection: Connection, sizes: Sequence[int], model_id: int | None, *conditions: Any
+) -> list[StoredTrack]:
+    """Tracks that meet all conditions, by id, with their vectors of one model."""
+    track, session, observation = schema.Track, schema.Session, schema.Observation
+    counted = (
+        select(
+            observation.track_id,
+            func.count().label("n"),
+            func.min(observation.level).label("lowest"),
+            func.max(observation.level).label("highest"),
+        )
+        .group_by(observation.track_id)
+        .subquery()
+    )
+    link = schema.IdentityLink
+    heads: Sequence[Any] = connection.execute(
+        select(
+            track.id,
+            track.session_id,
+            schema.Camera.name,
+            track.number,
+            track.first,
+            track.last,
+            track.identity_id,
+            link.evidence,
+            counted.c.n,
+            counted.c.lowest,
+            counted.c.highest,
+        )
+        .join(session, track.session_id == session.id)
+        .join(schema.Camera, session.camera_id == schema.Camera.id)
+        .join(counted, counted.c.track_id == track.id)
+        .outerjoin(link, (link.track_id == track.id) & (link.identity_id == track.identity_id))
+        .where(*conditions)
+        .order_by(track.id)
+    ).all()
+    embedded = connection.execute(
+        select(
+            observation.track_id,
+            observation.time,
+            observation.quality,
+            schema.Embedding.level,
+            schema.Embedding.vector,
+        )
+        .join(schema.Embedding, schema.Embedding.observation_id == observation.id)
+        .join(track, observation.track_id == track.id)
+        .join(session, track.session_id == session.id)
+        .join(schema.Camera, session.camera_id == schema.Camera.id)
+        .where(schema.Embedding.model_id == model_id, *conditions)
+        .order_by(observation.track_id, observation.time, observation.id)
+    ).all()
+    owners = np.array([row[0] for row in embedded], np.int64)
+    times = np.array([row[1] for row in embedded], np.float64)
+    levels = np.array([row[3] for row in embedded], np.int8)
+    every = Embeddings(
+        vectors.decode([row[4] for row in embedded], levels, sizes),
+        levels,
+        np.array([row[2] for row in embedded], np.float32),
+        tuple(sizes),
+    )
+    starts = np.searchsorted(owners, [head[0] for head in heads], "left")
+    ends = np.searchsorted(owners, [head[0] for head in heads], "right")
+    return [
+        StoredTrack(*(*head, every[start:end], times[start:end]))
+        for head, start, end in zip(heads, starts, ends, strict=True)
+    ]
+
+
+def _sightings() -> Select[*tuple[Any, ...]]:
+    observation = schema.Observation
+    return (
+        select(
+            observation.id,
+            observation.track_id,
+            schema.Camera.name,
+            observation.frame,
+            observation.time,
+            observation.x,
+            observation.y,
+            observation.w,
+            observation.h,
+            observation.score,
+            observation.level,
+            observation.quality,
+            observation.crop_sha256,
+        )
+        .join(schema.Track, observation.track_id == schema.Track.id)
+        .join(schema.Session, schema.Track.session_id == schema.Session.id)
+        .join(schema.Camera, schema.Session.camera_id == schema.Camera.id)
+    )
+
+
+def _sighting(row: Row[*tuple[Any, ...]]) -> Sighting:
+    number, track, camera, frame, time, x, y, w, h, score, level, quality, crop = row
+    return Sighting(number, track, camera, frame, time, (x, y, w, h), score, level, quality, crop)
+
+
+def observations(connection: Connection, track_id: int) -> list[Sighting]:
+    """All observations of a track in order of time."""
+    query = _sightings().where(schema.Observation.track_id == track_id)
+    rows = connection.execute(query.order_by(schema.Observation.time, schema.Observation.id))
+    return [_sighting(row) for row in rows]
+
+
+def sightings(connection: Connection, ids: Iterable[int]) -> dict[int, Sighting]:
+    """Observations by their ids."""
+    rows = connection.execute(_sightings().where(schema.Observation.id.in_(list(ids))))
+    return {row[0]: _sighting(row) for row in rows}
+
+
+def boxes(connection: Connection, session_id: int) -> list[BoxRow]:
+    """All boxes of a session, by frame and track."""
+    observation, track = schema.Observation, schema.Track
+    rows = connection.execute(
+        select(
+            observation.frame,
+            track.identity_id,
+            track.id,
+            observation.x,
+            observation.y,
+            observation.w,
+            observation.h,
+            observation.score,
+        )
+        .join(track, observation.track_id == track.id)
+        .where(track.session_id == session_id)
+        .order_by(observation.frame, track.id)
+    )
+    return [BoxRow(frame, who, of, (x, y, w, h), s) for frame, who, of, x, y, w, h, s in rows]
+
+
+def identities(connection: Connection) -> list[StoredIdentity]:
+    """All identities that have tracks, by id."""
+    track = schema.Track
+    who: Any = track.identity_id
+    rows = connection.execute(
+        select(who, track.id, track.first, track.last)
+        .where(who.is_not(None))
+        .order_by(who, track.first, track.id)
+    )
+    members = defaultdict(list)
+    for identity, track_id, first, last in rows:
+        members[identity].append((track_id, first, last))
+    seen = appearances(connection, who, who.is_not(None))
+    return [
+        StoredIdentity(
+            id=identity,
+            tracks=tuple(t for t, _, _ in own),
+            appearances=seen[identity],
+            first=min(first for _, first, _ in own),
+            last=max(last for _, _, last in own),
+        )
+        for identity, own in members.items()
+    ]
+
+
+def appearances(
+    connection: Connection, owner: Any, *conditions: Any
+) -> dict[int, tuple[Appearance, ...]]:
+    """Per owner (a column of the track) one appearance a camera, in order of time.
+
+    The best picture is the one with the largest product of quality and height.
+    """
+    track, session, camera = schema.Track, schema.Session, schema.Camera
+    observation = schema.Observation
+    rank = (
+        func.row_number()
+        .over(
+            partition_by=(owner, session.camera_id),
+            order_by=((observation.quality * observation.h).desc(), observation.id),
+        )
+        .label("rank")
+    )
+    ranked = (
+        select(owner.label("owner"), camera.name, observation.id, rank)
+        .select_from(observation)
+        .join(track, observation.track_id == track.id)
+        .join(session, track.session_id == session.id)
+        .join(camera, session.camera_id == camera.id)
+        .where(observation.crop_sha256.is_not(None), *conditions)
+        .subquery()
+    )
+    best = {
+        (row[0], row[1]): row[2]
+        for row in connection.execute(
+            select(ranked.c.owner, ranked.c.name, ranked.c.id).where(ranked.c.rank == 1)
+        )
+    }
+    pictures: dict[int, Sighting] = {}
+    ids = list(best.values())
+    for i in range(0, len(ids), IN_LIST):
+        pictures |= sightings(connection, ids[i : i + IN_LIST])
+    spans = connection.execute(
+        select(owner, camera.name, func.min(track.first), func.max(track.last))
+        .select_from(track)
+        .join(session, track.session_id == session.id)
+        .join(camera, session.camera_id == camera.id)
+        .where(*conditions)
+        .group_by(owner, camera.name)
+        .order_by(func.min(track.first), camera.name)
+    )
+    out: dict[int, list[Appearance]] = defaultdict(list)
+    for who, name, first, last in spans:
+        picture = best.get((who, name))
+        out[who].append(
+            Appearance(name, first, last, pictures[picture] if picture is not None else None)
+        )
+    return {who: tuple(own) for who, own in out.items()}

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from reid import Calibration, LevelSet, ModelInfo, ReidError, probability
+from reid.calibration import fit_logistic
+
+
+def table(value: float) -> np.ndarray:
+    return np.full((2, 2), value, np.float32)
+
+
+def test_recovers_the_curve_that_made_the_pairs() -> None:
+    random = np.random.default_rng(0)
+    distance = random.uniform(0, 2, 40_000)
+    same = random.random(len(distance)) < probability(4.0 - 6.0 * distance)
+    intercept, slope = fit_logistic(distance, same)
+    shift = np.log(same.sum() / (~same).sum())
+    assert slope == pytest.approx(-6.0, rel=0.05)
+    assert intercept + shift == pytest.approx(4.0, rel=0.08)
+
+
+def test_evidence_does_not_depend_on_how_common_matches_are() -> None:
+    random = np.random.default_rng(1)
+    near, far = random.normal(0.4, 0.2, 4000), random.normal(1.2, 0.3, 4000)
+    even = fit_logistic(np.append(near, far), np.arange(8000) < 4000)
+    rare = fit_logistic(np.append(near[:400], far), np.arange(4400) < 400)
+    assert rare[1] == pytest.approx(even[1], rel=0.15)
+    assert rare[0] == pytest.approx(even[0], rel=0.15)
+
+
+def test_needs_both_kinds_and_sense() -> None:
+    with pytest.raises(ReidError, match="two persons"):
+        fit_logistic([0.1, 0.2], [True, True])
+    with pytest.raises(ReidError, match="no sense"):
+        fit_logistic([0.1, 0.2, 0.8, 0.9], [False, False, True, True])
+
+
+def test_log_odds_look_up_the_level_pair_and_stay_bounded() -> None:
+    calibration = Calibration(
+        np.array([[1, 2], [2, 3]], np.float32), np.array([[-1, -2], [-2, -9]], np.float32), bound=4
+    )
+    found = calibration.log_odds(
+        np.array([[0.5, 0.5], [0.5, 3.0]], np.float32),
+        np.array([1, 2], np.int8),
+        np.array([1, 2], np.int8),
+    )
+    np.testing.assert_allclose(found, [[0.5, 1.0], [1.0, -4.0]])
+
+
+def test_slopes_must_fall() -> None:
+    with pytest.raises(ReidError, match="negative"):
+        Calibration(table(1), table(0.5))
+
+
+def test_model_description_survives_json() -> None:
+    info = ModelInfo(
+        "a", "0123", LevelSet((64, 128)), (4, 4), (256, 128), Calibration(table(1), table(-2))
+    )
+    again = ModelInfo.from_json(info.to_json())
+    assert again.to_json() == info.to_json()
+    assert again.dimension == 8
+    for broken in ("{}", "no", '{"name": 3}'):
+        with pytest.raises(ReidError):
+            ModelInfo.from_json(broken)
