@@ -1,4 +1,4 @@
-"""Training pictures for the detector, composed at random from a set (see `detector_data`).
+"""Training pictures for the detector, composed at random from a set.
 
 A picture is split into one, four or nine cells, each a piece of some frame at some scale, so that
 people of 14 pixels are as frequent as people of 200. Cut-out people are pasted onto part of the

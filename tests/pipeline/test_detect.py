@@ -69,6 +69,11 @@ def constant_model(path: Path, output: np.ndarray, names: str | None, size: obje
     return path
 
 
+def test_packaged_weights_are_small_and_have_a_card() -> None:
+    assert PACKAGED.stat().st_size < 12_000_000
+    assert "AGPL-3.0" in PACKAGED.with_suffix(".md").read_text(encoding="utf-8")
+
+
 def test_frames_without_people_give_empty_arrays(packaged: Detector) -> None:
     for found in packaged.detect([np.full((h, 960, 3), 90, np.uint8) for h in (540, 300)]):
         assert found.boxes.shape == (0, 4)
