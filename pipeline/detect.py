@@ -13,6 +13,9 @@ from .errors import DetectorError
 
 PACKAGED = Path(__file__).parent / "weights" / "person.onnx"
 CONFIDENCE = 0.1
+INPUT_SIZE = 832
+"""Longest side in pixels of what the network sees; at 640, people of 30 px in a frame 960 wide are
+found a tenth less often, at 1.6 times the speed."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Detector:
         device: str = "auto",
         threads: int = 2,
         confidence: float = CONFIDENCE,
-        input_size: int = 640,
+        input_size: int = INPUT_SIZE,
     ) -> Detector:
         """Open the packaged weights, or a user's own.
 

@@ -34,9 +34,9 @@ class TrackerSettings:
         lost_seconds: how long a track waits for its person to come back.
     """
 
-    high: float = 0.5
+    high: float = 0.4
     low: float = 0.15
-    start: float = 0.55
+    start: float = 0.45
     overlap: float = 0.2
     overlap_low: float = 0.45
     buffer: float = 0.25
