@@ -269,7 +269,7 @@ def site_check(file: Annotated[Path, typer.Argument(help="the site file")]) -> N
 
         site = read_site(file)
     typer.echo(
-        f"{file}: {len(site.cameras)} cameras, {len(site.overlaps)} overlaps, "
+        f"{file}: {len(site.cameras)} cameras, {len(site.overlaps or [])} overlaps, "
         f"{len(site.travel)} travel times"
     )
 

@@ -58,10 +58,14 @@ class Travel(_Strict):
 
 
 class Site(_Strict):
-    """A whole site; see `samples/site.yaml` for an example."""
+    """A whole site.
+
+    `overlaps` names the pairs of cameras that may see a person at the same moment. Where the key is
+    missing, any two may; an empty list says that none do.
+    """
 
     cameras: dict[Name, Camera] = Field(default_factory=dict)
-    overlaps: list[Pair] = Field(default_factory=list)
+    overlaps: list[Pair] | None = None
     travel: list[Travel] = Field(default_factory=list)
 
     @property
@@ -73,7 +77,9 @@ class Site(_Strict):
     def constraints(self) -> Constraints:
         """What the linker must respect."""
         return Constraints(
-            overlapping=frozenset(frozenset(pair) for pair in self.overlaps),
+            overlapping=None
+            if self.overlaps is None
+            else frozenset(frozenset(pair) for pair in self.overlaps),
             travel={frozenset(t.between): t.seconds for t in self.travel},
         )
 
@@ -116,7 +122,7 @@ def read_site(path: Path) -> Site:
 
 def _check_names(site: Site, path: Path, data: Any) -> None:
     """Every camera named in `overlaps` and `travel` must stand under `cameras`."""
-    pairs = [(("overlaps", i), p) for i, p in enumerate(site.overlaps)]
+    pairs = [(("overlaps", i), p) for i, p in enumerate(site.overlaps or [])]
     pairs += [(("travel", i), t.between) for i, t in enumerate(site.travel)]
     for where, pair in pairs:
         for name in pair:

@@ -79,7 +79,7 @@ def _torso(rings: Rings, person: Person, pose: Pose) -> None:
         _TORSO_A * h * wide * loose,
         _TORSO_B * h * g * loose,
         roundness=0.86,
-        bias=0.02,
+        bias=0.045,
     )
     if person.coat or "skirt" in person.legwear:
         _hem(rings, person, pose)
@@ -90,17 +90,17 @@ def _torso(rings: Rings, person: Person, pose: Pose) -> None:
 def _hem(rings: Rings, person: Person, pose: Pose) -> None:
     """The hanging part of a coat or a skirt, pushed out by the legs."""
     h, g = person.height, person.girth
-    low = {"skirt": 0.27, "long skirt": 0.10}.get(person.legwear, 0.26)
+    low = {"skirt": 0.315, "long skirt": 0.20}.get(person.legwear, 0.29)
     top = 0.54 if person.coat else 0.565
     t = np.linspace(0, 1, 8)
     z = (top + (low - top) * t) * h
-    reach = pose.knees[:, 1] if low > 0.2 else 0.5 * (pose.knees[:, 1] + pose.ankles[:, 1])
+    reach = pose.knees[:, 1] if low > 0.25 else 0.5 * (pose.knees[:, 1] + pose.ankles[:, 1])
     middle, half = float(reach.mean()), 0.5 * float(np.ptp(reach))
     loose = 1.12 if person.coat else 1.02
-    a = (0.088 + 0.030 * t) * h * g * loose
-    b = (0.062 + 0.022 * t) * h * g * loose + half * t**1.3 * 0.95
+    a = (0.088 + 0.012 * t) * h * g * loose
+    b = (0.062 + 0.014 * t) * h * g * loose + half * t**1.3 * 0.8
     centres = np.stack([np.full(8, pose.pelvis[0]), middle * t * 0.9, z], 1)
-    rings.tube("over", centres, _RIGHT, _FRONT, a, b, along=1 - t, occlusion=1 - 0.2 * t, bias=0.06)
+    rings.tube("over", centres, _RIGHT, _FRONT, a, b, along=1 - t, occlusion=1 - 0.2 * t, bias=0.10)
 
 
 def _legs(rings: Rings, person: Person, pose: Pose) -> None:
@@ -111,11 +111,20 @@ def _legs(rings: Rings, person: Person, pose: Pose) -> None:
     bare = np.interp(t, [0, 0.12, 0.3, 0.5, 0.62, 0.85, 1], [51, 51, 42, 32, 33, 23, 21]) / 1000
     radius = np.where(t < 0.45, cloth * 1.08, bare) if skin else cloth
     shade = np.interp(t, [0, 0.3, 1], [0.72, 0.92, 0.95])
+    hidden = {"skirt": 0.3, "long skirt": 0.55}.get(person.legwear, 0.3 if person.coat else 0.0)
+    shown = t >= hidden
     for i in range(2):
         joints = np.stack([pose.hips[i], pose.knees[i], pose.ankles[i]])
         centres, side, front = _limb(joints, (5, 6), _RIGHT)
         rings.tube(
-            "leg", centres, side, front, radius * h * g, radius * h * g * 1.06, occlusion=shade
+            "leg",
+            centres[shown],
+            side[shown],
+            front[shown],
+            radius[shown] * h * g,
+            radius[shown] * h * g * 1.06,
+            along=t[shown],
+            occlusion=shade[shown],
         )
         ankle, toe = pose.ankles[i], pose.toes[i]
         way = toe - ankle + (0.0, 0.0, 0.030 * h)
@@ -144,28 +153,28 @@ def _legs(rings: Rings, person: Person, pose: Pose) -> None:
 def _arms(rings: Rings, person: Person, pose: Pose) -> None:
     h, g = person.height, 0.35 + 0.65 * person.girth
     t = np.concatenate([np.linspace(0, 0.5, 5, endpoint=False), np.linspace(0.5, 1, 5)])
-    sleeve = np.interp(t, [0, 0.1, 0.25, 0.5, 0.75, 1], [31, 34, 32, 27, 26, 22]) / 1000
-    bare = np.interp(t, [0, 0.25, 0.5, 0.65, 1], [30, 28, 22, 22, 15]) / 1000
+    sleeve = np.interp(t, [0, 0.1, 0.25, 0.5, 0.75, 1], [28, 31, 30, 26, 25, 22]) / 1000
+    bare = np.interp(t, [0, 0.25, 0.5, 0.65, 1], [28, 27, 22, 22, 15]) / 1000
     radius = np.where(t < 0.3, sleeve * 1.04, bare) if person.sleeve == "short" else sleeve
     radius = radius * (1.12 if person.coat else 1.0)
     for i, sign in enumerate((-1.0, 1.0)):
         joints = np.stack([pose.shoulders[i], pose.elbows[i], pose.wrists[i]])
         centres, side, front = _limb(joints, (5, 5), _RIGHT)
-        inward = np.array([-sign * 0.012, 0.0, 0.026]) * h
-        cap = centres[0] + inward * np.array([[1.0], [0.45]])
+        inward = np.array([-sign * 0.020, 0.0, 0.018]) * h
+        cap = centres[0] + inward * np.array([[1.0], [0.5]])
         centres = np.concatenate([cap, centres])
         side = np.concatenate([side[:1], side[:1], side])
         front = np.concatenate([front[:1], front[:1], front])
-        r = np.concatenate([[0.010, 0.027], radius]) * h * g
+        r = np.concatenate([[0.006, 0.021], radius]) * h * g
         along = np.concatenate([[0.0, 0.0], t])
-        rings.tube("arm", centres, side, front, r, r, along=along, bias=0.01)
+        rings.tube("arm", centres, side, front, r, r, along=along, bias=0.09)
         way = pose.wrists[i] - pose.elbows[i]
         way /= np.linalg.norm(way)
         across = np.cross(way, _FRONT)
         across /= np.linalg.norm(across)
         palm = pose.wrists[i] + 0.040 * h * way
         size = (0.013 * h, 0.023 * h, 0.050 * h)
-        rings.blob("skin", palm, way, across, np.cross(way, across), size)
+        rings.blob("skin", palm, way, across, np.cross(way, across), size, bias=0.09)
 
 
 def _head(rings: Rings, person: Person, pose: Pose) -> None:
@@ -181,9 +190,9 @@ def _head(rings: Rings, person: Person, pose: Pose) -> None:
     swell = 1.0 + thick * hair
     centres[-1] += (0, 0, thick * 0.5 * tall)
     rings.tube("head", centres, _RIGHT, _FRONT, _HEAD_A * a, _HEAD_B * b, swell=swell)
-    nose = chin + (0.0, b * 1.02, 0.40 * tall)
+    nose = chin + np.array([0.0, b * 1.02, 0.40 * tall])
     rings.blob("skin", nose, _UP, _RIGHT, _FRONT, (0.014 * h * 0.8, 0.014 * h, 0.016 * h), rings=4)
-    crown, back = chin + (0, 0, 0.62 * tall), np.array([0.0, -b, 0.0])
+    crown, back = chin + 0.62 * tall * _UP, np.array([0.0, -b, 0.0])
     if person.hair_style in ("long", "bob"):
         down = -0.62 if person.hair_style == "long" else -0.12
         z = np.linspace(0.80, down, 7) * tall
@@ -227,21 +236,22 @@ def _hat(rings: Rings, person: Person, chin: np.ndarray, tall: float, a: float, 
 
 
 def _bag(rings: Rings, person: Person, pose: Pose) -> None:
-    h, hand = person.height, pose.wrists + (0.0, 0.0, -0.04 * person.height)
+    h, hand = person.height, pose.wrists - 0.04 * person.height * _UP
     if person.bag == "backpack":
-        centre = pose.pelvis + (0.0, -(0.060 * person.girth + 0.052) * h, 0.165 * h)
+        centre = pose.pelvis + h * np.array([0.0, -(0.060 * person.girth + 0.052), 0.165])
         size = (0.078 * h, 0.048 * h, 0.118 * h)
         rings.blob("bag", centre, _UP, _RIGHT, _FRONT, size, roundness=0.5, bias=0.05)
     elif person.bag == "shoulder":
-        centre = pose.pelvis + (0.125 * h * person.girth, -0.02 * h, 0.0)
+        centre = pose.pelvis + h * np.array([0.125 * person.girth, -0.02, 0.0])
         size = (0.030 * h, 0.082 * h, 0.064 * h)
         rings.blob("bag", centre, _UP, _RIGHT, _FRONT, size, roundness=0.45, bias=0.04)
     elif person.bag == "handbag":
-        centre = hand[0] + (0.0, 0.0, -0.115 * h)
+        centre = hand[0] - 0.115 * h * _UP
         size = (0.028 * h, 0.086 * h, 0.058 * h)
         rings.blob("bag", centre, _UP, _RIGHT, _FRONT, size, roundness=0.45)
         for end in (-0.05, 0.05):
-            centres = np.stack([hand[0] - (0, 0, 0.01 * h), centre + (0, end * h, 0.055 * h)])
+            corner = centre + h * np.array([0, end, 0.055])
+            centres = np.stack([hand[0] - 0.01 * h * _UP, corner])
             rings.tube("bag", centres, _RIGHT, _FRONT, [0.005] * 2, [0.005] * 2)
     elif person.bag == "case":
         top = np.array([hand[1][0], hand[1][1] - 0.16 * h, 0.36 * h])

@@ -44,7 +44,7 @@ def _look(rng: np.random.Generator) -> Look:
 def _background(rng: np.random.Generator, stages: list[Stage], size: tuple[int, int]) -> np.ndarray:
     """A piece of an empty place, float32 (h, w, 3), for size (w, h)."""
     stage = stages[int(rng.integers(len(stages)))]
-    image = stage.empty
+    image = stage.empty.astype(np.float32)
     tall = int(image.shape[0] * rng.uniform(0.35, 0.95))
     wide = min(int(tall * size[0] / size[1]), image.shape[1])
     top = int(rng.integers(0, image.shape[0] - tall + 1))

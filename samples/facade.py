@@ -22,7 +22,7 @@ def paving(
     slabs = rng.normal(0, 1, (64, 64))
     speckle = np.pad(rng.normal(0, 1, (256, 256)), 32, mode="wrap")
     stains = cv2.GaussianBlur(speckle, (0, 0), 6)[32:-32, 32:-32]
-    stains /= stains.std()
+    stains = stains / stains.std()
 
     def colour_at(x: np.ndarray, y: np.ndarray, footprint: np.ndarray) -> np.ndarray:
         row = np.floor(y / tile[1])
@@ -53,7 +53,9 @@ def _grain(rng: np.random.Generator, image: np.ndarray, amount: float) -> None:
 def _glass(rng: np.random.Generator, h: int, w: int) -> np.ndarray:
     t = np.linspace(0, 1, h)[:, None, None]
     tone = rng.uniform(0.85, 1.1)
-    pane = tone * ((1 - t) * np.array([196, 172, 140]) + t * np.array([104, 88, 70]))
+    pane = tone * ((1 - t) * np.array([226, 200, 166]) + t * np.array([124, 104, 84]))
+    if rng.random() < 0.22:
+        pane = 0.45 * pane + 0.55 * np.array([128, 196, 232])
     pane = np.broadcast_to(pane, (h, w, 3)).astype(np.float32).copy()
     slope = (np.arange(w)[None] + np.arange(h)[:, None] * 0.7) / max(w, 1)
     glint = (slope % 1.3 > 0.45) & (slope % 1.3 < 0.62)
@@ -126,7 +128,7 @@ def poster(rng: np.random.Generator, h: int = 160, w: int = 112) -> np.ndarray:
     """A framed abstract poster, float32 (h, w, 3)."""
     hue = rng.integers(0, 180, 3)
     colours = [
-        cv2.cvtColor(np.uint8([[[int(k), s, v]]]), cv2.COLOR_HSV2BGR)[0, 0].astype(float)
+        cv2.cvtColor(np.array([[[int(k), s, v]]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0].astype(float)
         for k, s, v in zip(hue, (60, 150, 190), (235, 190, 150), strict=True)
     ]
     image = np.empty((h, w, 3), np.float32)

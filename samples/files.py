@@ -90,7 +90,9 @@ def render(
         site.write_text(_site(scene), encoding="utf-8")
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SamplesError(f"{out}: can't write the scene there ({reason}); give another folder")
+        raise SamplesError(
+            f"{out}: can't write the scene there ({reason}); give another folder"
+        ) from error
     return SampleFiles(videos, truth, site)
 
 
@@ -99,7 +101,9 @@ def read_truth(path: Path) -> dict[int, list[TruthBox]]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SamplesError(f"{path}: can't be read as a truth file ({error}); render one first")
+        raise SamplesError(
+            f"{path}: can't be read as a truth file ({error}); render one first"
+        ) from error
     frames: dict[int, list[TruthBox]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():

@@ -11,33 +11,38 @@ _TILE_W, _TILE_H, _GAP, _LABEL, _HEAD = 150, 300, 10, 26, 40
 _INK, _PAPER = (70, 62, 56), (250, 250, 250)
 
 
-def _best(scene: Scene, camera: str, identity: int) -> tuple[np.ndarray, TruthBox] | None:
-    """The frame of the camera in which the person is seen best."""
-    c = scene.stages[camera].camera
-    found: tuple[float, int] | None = None
+def _moments(scene: Scene, camera: str, identity: int) -> list[int]:
+    """Frames in which the person may be seen well, the most promising first."""
+    stage = scene.stages[camera]
+    c = stage.camera
+    found: list[tuple[float, int]] = []
     for passage in scene.passages:
         if passage.camera != camera or passage.identity != identity:
             continue
         first = max(0, int(passage.start * scene.fps))
         last = min(scene.frame_count - 1, int(passage.end * scene.fps))
-        for index in range(first, last + 1, 4):
+        for index in range(first, last + 1, 3):
             place = passage.at(index / scene.fps)
-            if place is None:
+            if place is None or any(place[1] > y - 2.5 for _, y in stage.doors):
                 continue
-            pixel, _ = c.project(np.array([place[0], place[1], 0.9]))
-            centre = abs(float(pixel[0]) - c.width / 2) / c.width
-            if centre < 0.42:
-                _, truth = scene.frame(camera, index)
-                shown = [t for t in truth if t.identity == identity and t.visibility > 0.9]
-                turned = 0.25 * (1 - np.cos(place[2]))
-                if shown:
-                    score = shown[0].visibility - 0.2 * centre + turned
-                    if found is None or score > found[0]:
-                        found = (score, index)
-    if found is None:
-        return None
-    image, truth = scene.frame(camera, found[1])
-    return image, next(t for t in truth if t.identity == identity)
+            pixels, _ = c.project(np.array([[*place[:2], 0.0], [*place[:2], 0.9]]))
+            aside = abs(float(pixels[1, 0]) - c.width / 2) / c.width
+            if aside < 0.42 and pixels[0, 1] < 0.97 * c.height:
+                found.append((0.25 * (1 - np.cos(place[2])) - 0.2 * aside, index))
+    return [index for _, index in sorted(found, reverse=True)]
+
+
+def _best(scene: Scene, camera: str, identity: int) -> tuple[np.ndarray, TruthBox] | None:
+    """A frame of the camera in which the person stands free; None if a few looks find none."""
+    for index in _moments(scene, camera, identity)[:24:3]:
+        image, truth = scene.frame(camera, index)
+        mine = [t for t in truth if t.identity == identity and t.visibility > 0.95]
+        if not mine:
+            continue
+        x, _, w, _ = mine[0].box
+        if all(t is mine[0] or abs(t.box[0] - x) > 1.6 * w for t in truth):
+            return image, mine[0]
+    return None
 
 
 def _cut(image: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
@@ -63,19 +68,24 @@ def montage(scene: Scene, people: int = 4) -> np.ndarray:
     """`people` persons cut from far, middle and near cameras, brought to one height, with the
     pixels that each was high written below; uint8 (H, W, 3) BGR."""
     cameras = scene.cameras[2::-1]
-    rows = []
+    rows: list[list[tuple[np.ndarray, TruthBox]]] = []
     for person in scene.people:
-        cells = [_best(scene, camera, person.identity) for camera in cameras]
-        if all(cell is not None for cell in cells):
-            rows.append([cell for cell in cells if cell is not None])
+        row = []
+        for camera in cameras:
+            best = _best(scene, camera, person.identity)
+            if best is None:
+                break
+            row.append(best)
+        if len(row) == len(cameras):
+            rows.append(row)
         if len(rows) == people:
             break
     group = len(cameras) * (_TILE_W + 4) - 4
     width = _GAP + len(rows) * (group + 2 * _GAP)
     sheet = np.full((_HEAD + _TILE_H + _LABEL + _GAP, width, 3), _PAPER, np.uint8)
-    for number, cells in enumerate(rows):
+    for number, row in enumerate(rows):
         left = _GAP + number * (group + 2 * _GAP)
-        for place, (image, truth) in enumerate(cells):
+        for place, (image, truth) in enumerate(row):
             x = left + place * (_TILE_W + 4)
             sheet[_HEAD : _HEAD + _TILE_H, x : x + _TILE_W] = _cut(image, truth.box)
             middle = x + _TILE_W // 2

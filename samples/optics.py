@@ -39,7 +39,7 @@ class Camera:
         local = (points - self.eye) @ self.rotation.T
         depth = np.maximum(local[..., 2], 0.05)
         pixels = self.focal * local[..., :2] / depth[..., None]
-        return pixels + (self.width / 2, self.height / 2), local[..., 2]
+        return pixels + np.array([self.width / 2, self.height / 2]), local[..., 2]
 
     def ground(self) -> tuple[np.ndarray, np.ndarray]:
         """World x, y of the ground under each pixel (H, W, 2) and where a pixel sees it."""

@@ -34,7 +34,7 @@ CLOTH: dict[str, Colour] = {
 
 _UPPER = tuple(name for name in CLOTH if name not in ("charcoal", "brown"))
 _LOWER = ("navy", "navy", "blue", "black", "charcoal", "grey", "beige", "brown", "olive", "white")
-_SKIRT = ("black", "red", "navy", "grey", "pink", "yellow", "teal", "purple", "beige")
+_SKIRT = ("black", "red", "navy", "grey", "charcoal", "teal", "burgundy", "beige", "white")
 _SKIN: tuple[Colour, ...] = (
     (180, 202, 236),
     (158, 184, 226),
@@ -108,8 +108,9 @@ def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
 
 
 def _shade(rng: np.random.Generator, colour: Colour, spread: float = 14.0) -> Colour:
-    low = rng.normal(0.0, spread * 0.5, 3) + rng.normal(0.0, spread * 0.6)
-    b, g, r = np.clip(np.asarray(colour) + low, 14, 244).astype(int)
+    change = rng.normal(0.0, spread * 0.5, 3) + rng.normal(0.0, spread * 0.6)
+    muted = 0.86 * np.asarray(colour) + 0.14 * np.mean(colour)
+    b, g, r = np.clip(muted + change, 14, 244).astype(int)
     return int(b), int(g), int(r)
 
 
@@ -124,11 +125,12 @@ def _draw(rng: np.random.Generator, identity: int) -> Person:
         upper2 = contrast.get(upper, "white")
     coat = bool(rng.random() < 0.16)
     if coat:
-        pattern = _pick(rng, ("plain", "jacket", "pinstripes"))
+        pattern = _pick(rng, ("plain", "plain", "jacket"))
+        upper = _pick(rng, ("beige", "navy", "black", "grey", "burgundy", "olive", "red", "teal"))
     legwear = _pick(rng, ("trousers",) * 6 + ("shorts",))
     if slim:
-        legwear = _pick(rng, ("trousers",) * 4 + ("skirt", "skirt", "long skirt", "shorts"))
-    if coat and legwear in ("skirt", "long skirt"):
+        legwear = _pick(rng, ("trousers",) * 6 + ("skirt", "skirt", "long skirt", "shorts"))
+    if coat and legwear != "trousers":
         legwear = "trousers"
     lower = _pick(rng, _SKIRT if "skirt" in legwear else _LOWER)
     hair_styles = ("long", "long", "bob", "bun", "ponytail", "short")
@@ -154,7 +156,9 @@ def _draw(rng: np.random.Generator, identity: int) -> Person:
         lower=_shade(rng, CLOTH[lower]),
         lower2=_shade(rng, CLOTH[_pick(rng, ("white", "black", "red", "yellow", "sky"))]),
         lower_pattern=_pick(rng, ("plain",) * 5 + ("side", "checks", "hem")),
-        shoes=_shade(rng, CLOTH[_pick(rng, ("black", "white", "brown", "white", "red", "navy"))]),
+        shoes=_shade(
+            rng, CLOTH[_pick(rng, ("black", "white", "brown", "white", "charcoal", "black"))]
+        ),
         hat=_pick(rng, ("none",) * 8 + ("cap", "beanie", "brim")),
         hat_colour=_shade(rng, CLOTH[_pick(rng, _UPPER)]),
         bag=_pick(rng, _BAGS),

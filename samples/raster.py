@@ -85,9 +85,19 @@ def _crevices(depth: np.ndarray, cover: np.ndarray, reach: int) -> np.ndarray:
 
 
 def draw(
-    mesh: Mesh, atlas: np.ndarray, camera: Camera, light: Light, look: Look, sampling: int = 2
+    mesh: Mesh,
+    atlas: np.ndarray,
+    camera: Camera,
+    light: Light,
+    look: Look,
+    sampling: float = 2,
+    *,
+    by_part: bool = False,
 ) -> Patch | None:
-    """The mesh as the camera sees it, `sampling` samples a pixel each way; None if it is behind."""
+    """The mesh as the camera sees it, `sampling` samples a pixel each way; None if it is behind.
+
+    With `by_part` whole tubes are painted far to near, which is right for convex ones.
+    """
     columns = mesh.vertices.shape[1]
     rows4, cols4, before, after, right = _quads(mesh.lengths, columns)
     pixels, depth = camera.project(mesh.vertices)
@@ -96,7 +106,7 @@ def draw(
     normals = _normals(mesh, before, after)
     low, high = pixels.min((0, 1)), pixels.max((0, 1))
     left, top = (int(v) for v in np.floor(low) - 3)
-    width, height = (int(v) for v in np.ceil(high) + 4 - (left, top))
+    width, height = (int(v) // 2 * 2 for v in np.ceil(high) + 5 - (left, top))
     if width * height * sampling**2 > 6_000_000:
         return None
     corners = (pixels[rows4, cols4] - (left, top)) * sampling
@@ -104,9 +114,13 @@ def draw(
     facing = np.einsum("qx,qx->q", normals[rows4, cols4].sum(1), centre - camera.eye)
     far = depth[rows4, cols4].mean(1)
     order = np.flatnonzero(facing < 0.3 * far)
+    if by_part:
+        part = np.repeat(np.arange(len(mesh.lengths)), mesh.lengths)
+        mean = np.bincount(part, depth.mean(1)) / np.bincount(part)
+        far = mean[part[rows4[:, 0]]] + 1e-4 * far
     order = order[np.argsort(mesh.bias[rows4[order, 0]] - far[order])]
     corners = corners[order]
-    numbers = _paint((height * sampling, width * sampling), _fixed(corners))
+    numbers = _paint((int(height * sampling), int(width * sampling)), _fixed(corners))
 
     sun, sky = light.shade(normals, mesh.occlusion[:, None])
     v = (mesh.tiles[rows4] + (0.03 + 0.94 * mesh.along[rows4])) * TILE_HEIGHT

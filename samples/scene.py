@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from .body import build_body
@@ -20,7 +21,7 @@ from .wardrobe import paint_atlas
 MOST_PEOPLE = 60
 MOST_CAMERAS = 24
 
-_DETAIL = {"near": (16, 2), "middle": (12, 2), "far": (8, 4)}
+_DETAIL = {"near": (20, 1.5), "middle": (12, 2.0), "far": (8, 4.0)}
 _SHADOW_EDGE = {"near": 5.0, "middle": 2.2, "far": 1.0}
 _LEAST_SHARE = 0.02
 
@@ -108,8 +109,8 @@ class Scene:
         rng = np.random.default_rng([self.seed, 404, self.cameras.index(camera), index])
         y, x = (int(v) for v in rng.integers(0, 64, 2))
         h, w = image.shape[:2]
-        noisy = image + stage.noise[y : y + h, x : x + w]
-        return np.clip(noisy, 0, 255).astype(np.uint8), truth
+        noise = np.ascontiguousarray(stage.noise[y : y + h, x : x + w])
+        return cv2.add(image, noise, dtype=cv2.CV_8U), truth
 
     def _figures(self, stage: Stage, time: float) -> list[_Figure]:
         columns, sampling = _DETAIL[stage.kind]
@@ -170,8 +171,7 @@ def _lay(image: np.ndarray, stage: Stage, figure: _Figure) -> None:
         share = open_[here] / np.maximum(patch.alpha[here], 1e-4)
         colour = colour * share[..., None]
     part = image[there]
-    part *= 1 - open_[here][..., None]
-    part += colour
+    part[:] = part * (1 - open_[here][..., None]) + (colour + 0.5)
 
 
 def _truth(stage: Stage, figures: list[_Figure]) -> list[TruthBox]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .errors import SamplesError
 from .gait import walking_speed
 from .people import Person
 from .setpaint import Occluder
@@ -14,13 +15,17 @@ from .stage import Stage
 RATE = 10.0
 """Steps a second at which passages are planned."""
 
-WELL_SEEN = 17
+WELL_SEEN = 24
 """Steps in a row that a person must be seen whole in each place."""
+
+LONGEST = 18.0
+"""Most seconds of one walk through a place that is neither a person's first nor last."""
+
+FIRST_LEAVE = 3.5
+"""Seconds at which the first people leave a far place in which the scene finds them."""
 
 TRAVEL = 2.0
 """Least seconds between leaving one place and entering the next."""
-
-_NO_STEPS = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,21 @@ def _route(stage: Stage, rng: np.random.Generator, speed: float) -> np.ndarray:
     low, high = stage.lanes[int(rng.integers(len(stage.lanes)))]
     y0, y1 = rng.uniform(low, high, 2)
     sign = float(rng.choice([-1.0, 1.0]))
-    if not stage.doors or (stage.kind == "middle" and rng.random() < 0.55):
+    if stage.kind == "near" and rng.random() < 0.45:
+        points = [
+            (_edge(stage, high, sign), high),
+            (sign * float(rng.uniform(0.9, 1.5)), high - 0.1),
+            (sign * float(rng.uniform(0.0, 0.5)), float(rng.uniform(4.7, 5.1))),
+            (-sign * 0.9, 2.9),
+            (-sign * 2.6, 1.8),
+        ]
+        return _walked(points if rng.random() < 0.5 else points[::-1], speed)
+    if stage.kind == "middle" and rng.random() < 0.5:
+        y1 = float(rng.uniform(*stage.lanes[0 if low > 12 else 1]))
+        cross = [(sign * rng.uniform(0.5, 1.1), y0), (-sign * rng.uniform(0.5, 1.1), y1)]
+        points = [(_edge(stage, y0, sign), y0), *cross, (_edge(stage, y1, -sign), y1)]
+        return _walked(points, speed)
+    if not stage.doors:
         middle = float(rng.normal(0, 0.1)), float(rng.uniform(low, high))
         points = [(_edge(stage, y0, sign), y0), middle, (_edge(stage, y1, -sign), y1)]
         return _walked(points, speed)
@@ -81,14 +100,14 @@ def _route(stage: Stage, rng: np.random.Generator, speed: float) -> np.ndarray:
     x, y = doors.pop(int(rng.integers(len(doors))))
     aside = float(rng.choice([-2.6, 2.6]))
     leave = [(x + aside, y + 1.3), (x, y + 1.0), (x, y - 1.2)]
-    if stage.kind == "far" and rng.random() < 0.4:
+    if rng.random() < 0.4:
         near = [d for d in doors if abs(d[0] - x) < 13.0]
         x2, y2 = near[int(rng.integers(len(near)))]
         other = [(x2, y2 - 1.2), (x2, y2 + 1.0), (x2 + aside, y2 + 1.3)]
         bend = [(x + 0.25 * (x2 - x), y0), (x + 0.75 * (x2 - x), y1)]
         points = leave + bend + other
     else:
-        out = sign if abs(x) < 1.0 else float(np.sign(x))
+        out = sign if abs(x) < 6.0 else float(np.sign(x))
         far_side = _edge(stage, y1, out)
         points = [*leave, (x + 0.3 * (far_side - x), y0), (far_side, y1)]
     return _walked(points[::-1] if rng.random() < 0.5 else points, speed)
@@ -107,7 +126,7 @@ class _Plan:
         """First step, boxes x0 y0 x1 y1 (n, 4) and depths (n,)."""
         feet = np.concatenate([passage.path, np.zeros((len(passage.path), 1))], 1)
         foot, depth = self.stage.camera.project(feet)
-        head, _ = self.stage.camera.project(feet + (0, 0, height))
+        head, _ = self.stage.camera.project(feet + np.array([0, 0, height]))
         half = 0.21 * (foot[:, 1] - head[:, 1])
         boxes = np.stack([foot[:, 0] - half, head[:, 1], foot[:, 0] + half, foot[:, 1]], 1)
         return round(passage.start * RATE), boxes, depth
@@ -168,11 +187,19 @@ class _Plan:
         if longest(self.clear_of(start, boxes, depth, free)) < WELL_SEEN:
             return False
         self.tracks.append((start, boxes, depth, free))
+        end = start + len(boxes)
         for number, track in enumerate(self.tracks[:-1]):
+            if track[0] > end or track[0] + len(track[1]) < start:
+                continue
             if longest(self.clear_of(*track, skip=number)) < WELL_SEEN:
                 self.tracks.pop()
                 return False
         return True
+
+    def forget_last(self) -> None:
+        """Take the latest passage back."""
+        self.passages.pop()
+        self.tracks.pop()
 
 
 def longest(flags: np.ndarray) -> int:
@@ -191,40 +218,60 @@ def _order(stages: list[Stage], rng: np.random.Generator, number: int) -> list[S
     return order
 
 
+def _walks(
+    plans: dict[str, _Plan],
+    person: Person,
+    order: list[Stage],
+    clock: float,
+    duration: float,
+    rng: np.random.Generator,
+) -> bool:
+    """Add one walk through each place of `order` from `clock` on; False if one finds no room."""
+    speed = walking_speed(person)
+    added: list[_Plan] = []
+    for place, stage in enumerate(order):
+        plan = plans[stage.name]
+        for attempt in range(40):
+            path = _route(stage, rng, speed)
+            start = clock + round(rng.uniform(0, 0.6 + 0.12 * attempt), 1)
+            if place == 0 and stage.kind == "far":
+                start += FIRST_LEAVE - (len(path) - 1) / RATE
+            passage = Passage(person.identity, stage.name, start, path, speed)
+            late = passage.end > duration and place + 1 < len(order)
+            inner = 0 < place < len(order) - 1 or stage.kind != "far"
+            if late or (inner and len(path) > LONGEST * RATE):
+                continue
+            if plan.fits(passage, person.height):
+                plan.passages.append(passage)
+                added.append(plan)
+                clock = passage.end + TRAVEL + 0.2
+                break
+        else:
+            for plan in added:
+                plan.forget_last()
+            return False
+    return True
+
+
 def _attempt(
     stages: list[Stage], people: list[Person], duration: float, rng: np.random.Generator
 ) -> list[Passage] | None:
     plans = {stage.name: _Plan(stage, duration) for stage in stages}
-    walks = [(n, person, _order(stages, rng, n)) for n, person in enumerate(people)]
-    again = rng.permutation(len(people))[: max(1, len(people) // 5)]
-    last: dict[int, float] = {}
-    for number, person, order in walks:
-        clock = -7.0 + rng.uniform(0, 0.5) + 15.0 * ((number * 5) % len(people)) / len(people)
-        if number in again:
-            order = [*order, stages[0]]
-            clock = -7.0
-        speed = walking_speed(person)
-        for place, stage in enumerate(order):
-            plan = plans[stage.name]
-            extra = place >= len(stages)
-            for attempt in range(90):
-                path = _route(stage, rng, speed)
-                slack = 1.5 + 0.09 * attempt * max(1.0, duration / 38)
-                start = clock + round(rng.uniform(0, slack), 1)
-                passage = Passage(person.identity, stage.name, start, path, speed)
-                if place == 0 and stage.kind != "far":
-                    passage = Passage(person.identity, stage.name, start + 6.5, path, speed)
-                if passage.end > duration + (4.0 if place + 1 >= len(stages) else 0.0):
-                    continue
-                if plan.fits(passage, person.height):
-                    plan.passages.append(passage)
-                    clock = passage.end + TRAVEL + 0.2
-                    break
-            else:
-                if extra:
-                    continue
-                return None
-        last[person.identity] = clock
+    again = set(rng.permutation(len(people))[: len(people) // 3].tolist())
+    spread = max(14.0, duration - 12.0 * len(stages))
+    for number, person in enumerate(people):
+        order = _order(stages, rng, number)
+        share = ((number * 5) % len(people)) / len(people)
+        for retry in range(6):
+            if retry:
+                share = float(rng.random())
+            clock = spread * share - 0.5
+            if number in again and _walks(plans, person, [*order, stages[0]], clock, duration, rng):
+                break
+            if _walks(plans, person, order, clock, duration, rng):
+                break
+        else:
+            return None
     return [passage for plan in plans.values() for passage in plan.passages]
 
 
@@ -232,11 +279,14 @@ def plan_passages(
     stages: list[Stage], people: list[Person], seed: int
 ) -> tuple[float, list[Passage]]:
     """The scene's length in seconds and all passages; everyone is well seen in every place."""
-    base = 11.5 * len(stages) + 1.5 + max(0, len(people) - 12) * 1.0
-    for attempt in range(60):
+    base = 11.5 * len(stages) + 1.5 + max(0, len(people) - 12) * 2.0
+    for attempt in range(120):
         rng = np.random.default_rng([seed, 303, attempt])
-        duration = round(base + 1.5 * attempt)
-        passages = _attempt(stages, people, float(duration), rng)
+        duration = float(round(base * (1 + 0.03 * (attempt // 3))))
+        passages = _attempt(stages, people, duration, rng)
         if passages is not None:
-            return float(duration), passages
-    raise AssertionError("no schedule was found in 60 attempts")
+            return duration, passages
+    raise SamplesError(
+        f"{len(people)} people find no way past {len(stages)} cameras with seed {seed}; "
+        "give fewer people or another seed"
+    )

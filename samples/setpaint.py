@@ -60,7 +60,7 @@ class SetPainter:
         paint = (1 - t) * np.asarray(top, float) + t * np.asarray(bottom, float)
         cloud = np.zeros((h, w))
         for size in (5, 9, 18):
-            part = self.rng.normal(0, 1 / size**0.5, (size, 2 * size))
+            part = self.rng.normal(0, 1 / size**0.5, (2 * size, size))
             cloud += cv2.resize(part, (w, h), interpolation=cv2.INTER_CUBIC)
         cloud = clouds * np.clip(cloud, 0, 1)[..., None]
         self.image[:] = paint * (1 - cloud) + np.array([246.0, 246.0, 248.0]) * cloud
@@ -72,15 +72,14 @@ class SetPainter:
         where, seen = fine.ground()
         away = np.linalg.norm(where - c.eye[:2], axis=2)
         footprint = np.hypot(away, c.eye[2]) ** 2 / (fine.focal * c.eye[2])
-        colour = np.asarray(colour_at(where[..., 0], where[..., 1], footprint), np.float32)
+        paint = np.asarray(colour_at(where[..., 0], where[..., 1], footprint), np.float32)
         haze = np.clip((away - 40) / 160, 0, 0.6)[..., None].astype(np.float32)
-        colour = colour * self._lit((0, 0, 1)) * (1 - haze) + 214 * haze
+        paint = paint * self._lit((0, 0, 1)) * (1 - haze) + 214 * haze
         size = (c.width, c.height)
         cover = cv2.resize(seen.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        colour = np.where(seen[..., None], colour, 0).astype(np.float32)
-        colour = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
+        paint = np.where(seen[..., None], paint, 0).astype(np.float32)
         self.image *= 1 - cover[..., None]
-        self.image += colour
+        self.image += cv2.resize(paint, size, interpolation=cv2.INTER_AREA)
         self.ground[:] = cover
 
     def _quad(self, layer: np.ndarray, corners: np.ndarray, texture: np.ndarray) -> None:
@@ -131,7 +130,21 @@ class SetPainter:
         layer = self._layer()
         self._quad(layer, corners, lit)
         depth = float(self.camera.project(np.array([0.0, y, 0.0]))[1])
+        self.contact(x0, x1, y - 0.25, y)
         self._put(layer, depth)
+
+    def contact(self, x0: float, x1: float, y0: float, y1: float, reach: float = 0.12) -> None:
+        """A soft dark seam on the ground round the foot of a thing over x0 to x1, y0 to y1."""
+        a, b, c, d = x0 - reach, x1 + reach, y0 - reach, y1 + reach
+        corners = np.array([[a, d, 0], [b, d, 0], [b, c, 0], [a, c, 0]], float)
+        pixels, depth = self.camera.project(corners)
+        if depth.min() < 0.3:
+            return
+        mask = np.zeros(self.ground.shape, np.uint8)
+        cv2.fillConvexPoly(mask, np.rint(pixels * 16).astype(np.int32), 255, cv2.LINE_AA, 4)
+        soft = 0.7 * reach * self.camera.focal / float(depth.mean())
+        dark = cv2.GaussianBlur(mask, (0, 0), max(soft, 0.6)).astype(np.float32) / 255
+        self.darken(0, 0, dark * 0.4)
 
     def backdrop(self, x0: float, x1: float, y: float, height: float, colour: Colour) -> None:
         """A dim flat surface behind openings."""
@@ -174,6 +187,8 @@ class SetPainter:
         (x0, x1), (y0, y1), (z0, z1) = x, y, z
         cube = np.array([[a, b, c] for a in x for b in y for c in z], float)
         self.shadow_of(cube, soft)
+        if z0 < 0.05:
+            self.contact(x0, x1, y0, y1)
         layer = self._layer()
         order = [("top", (0, 0, 1)), ("left", (-1, 0, 0)), ("right", (1, 0, 0))]
         corners = {
@@ -196,12 +211,14 @@ class SetPainter:
         self._put(layer, depth)
 
     def solid(self, rings: Rings, x: float, y: float, atlas: np.ndarray, soft: float = 2.0) -> None:
-        """Round things built of rings, their foot at x, y."""
+        """Round things built of rings, their foot at x, y; parts are painted back to front."""
         mesh = rings.mesh(24).placed(x, y, 0.0)
         shadow = cast_shadow(mesh, self.camera, self.light, None, soft)
         if shadow is not None:
             self.darken(*shadow)
-        patch = draw(mesh, atlas, self.camera, self.light, _CLEAR, 2)
+        foot = float(np.abs(mesh.offset[0]).max()) + 0.1
+        self.contact(x - foot, x + foot, y - foot, y + foot)
+        patch = draw(mesh, atlas, self.camera, self.light, _CLEAR, 2, by_part=True)
         if patch is None:
             return
         layer = self._layer()
@@ -241,4 +258,4 @@ def lay_shadow(
     amount = (dark[here] * ground[there])[..., None]
     part = image[there]
     tint = np.array([0.88, 0.97, 1.0], np.float32)
-    part[:] = (part * (1 - amount * tint)).astype(image.dtype)
+    part[:] = part * (1 - amount * tint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,18 +18,18 @@ WIDTH, HEIGHT = 960, 540
 
 _STONE: tuple[Colour, ...] = ((172, 182, 190), (178, 180, 180), (158, 172, 186), (186, 190, 192))
 _PLASTER: tuple[Colour, ...] = (
-    (186, 204, 220),
-    (168, 196, 222),
-    (198, 204, 206),
-    (176, 190, 196),
-    (160, 178, 208),
+    (206, 220, 230),
+    (184, 210, 232),
+    (214, 218, 220),
+    (196, 212, 206),
+    (178, 196, 226),
 )
 _ACCENT: tuple[Colour, ...] = ((112, 92, 38), (60, 70, 168), (84, 118, 62), (60, 132, 206))
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One place. `empty` is the picture without people after the camera's response, float32
+    """One place. `empty` is the picture without people after the camera's response, uint8
     (H, W, 3); `ground` (H, W) says where the floor shows; `lanes` is (nearest, farthest) y in
     metres of where people walk; `doors` are (x, y) of openings in the back wall."""
 
@@ -50,9 +51,9 @@ def _light(rng: np.random.Generator, kind: str) -> Light:
     direction = np.array([side * rng.uniform(0.3, 0.8), -rng.uniform(0.35, 0.7), 1.05])
     direction /= np.linalg.norm(direction)
     warm = rng.uniform(-0.03, 0.05)
-    strength = {"near": 0.50, "middle": 0.56, "far": 0.66}[kind] * rng.uniform(0.92, 1.06)
+    strength = {"near": 0.54, "middle": 0.62, "far": 0.72}[kind] * rng.uniform(0.92, 1.06)
     sun = strength * np.array([1 - 1.6 * warm, 1.0, 1 + warm])
-    sky = (1.10 - strength) * np.array([1 + 1.2 * warm, 1.0, 1 - warm])
+    sky = (1.27 - strength) * np.array([1 + 1.2 * warm, 1.0, 1 - warm])
     return Light(direction, sun, sky, shadow=float(0.34 + 0.3 * (strength - 0.45)))
 
 
@@ -109,7 +110,7 @@ def _middle(painter: SetPainter, rng: np.random.Generator) -> None:
     props.bench(painter, -2.6, 15.6)
     props.bench(painter, 2.2, 15.6)
     for x in (-5.6, -1.9, 1.9, 5.6):
-        props.column(painter, x + float(rng.normal(0, 0.1)), 12.3, 5.4, 0.22, (200, 208, 214))
+        props.column(painter, x + float(rng.normal(0, 0.1)), 11.9, 5.4, 0.22, (200, 208, 214))
     props.poster_stand(painter, -6.6, 14.6)
     props.poster_stand(painter, 6.9, 14.6)
     props.planter(painter, float(rng.choice([-4.1, 4.1])), 8.6, 0.8, 4.0)
@@ -144,11 +145,12 @@ _PAINT = {"near": _near, "middle": _middle, "far": _far}
 _EYE = {"near": (2.2, 950.0, 0.24), "middle": (4.0, 900.0, 0.262), "far": (8.0, 900.0, 0.19)}
 _LANES = {
     "near": ((4.6, 6.0),),
-    "middle": ((10.9, 11.8), (12.8, 13.4)),
+    "middle": ((10.5, 11.4), (12.4, 12.9)),
     "far": ((30.2, 32.6), (34.2, 37.6), (41.4, 42.4)),
 }
 
 
+@lru_cache(maxsize=8)
 def build_stage(seed: int, index: int) -> Stage:
     """Camera number `index` of the scene of this seed; kinds take turns from near to far."""
     kind = KINDS[index % 3]
@@ -162,8 +164,6 @@ def build_stage(seed: int, index: int) -> Stage:
     painter = SetPainter(camera, light, rng)
     _PAINT[kind](painter, rng)
     doors: tuple[tuple[float, float], ...] = ()
-    if kind == "middle":
-        doors = tuple((x, 17.0) for x in (-9.0, 0.0, 9.0))
     if kind == "far":
         doors = tuple((x, 46.0) for x in (-16.5, -5.5, 5.5, 16.5))
     return Stage(
@@ -172,7 +172,7 @@ def build_stage(seed: int, index: int) -> Stage:
         camera=camera,
         light=light,
         look=look,
-        empty=look.apply(painter.image) * look.corners(camera),
+        empty=np.rint(look.apply(painter.image) * look.corners(camera)).astype(np.uint8),
         ground=painter.ground,
         occluders=tuple(painter.occluders),
         lanes=_LANES[kind],

@@ -62,6 +62,8 @@ def _torso(person: Person) -> np.ndarray:
         case "jacket":
             second = _FRONT < 0.035 + 0.055 * _V
     image[second] = person.upper2
+    if person.pattern == "pinstripes":
+        image[second] = 0.5 * np.asarray(person.upper2) + 0.5 * np.asarray(person.upper)
     if person.pattern == "jacket":
         edge = np.abs(_FRONT - 0.035 - 0.055 * _V) < 0.007
         image[edge] = _scaled(person.upper, 0.6)
@@ -82,10 +84,13 @@ def _torso(person: Person) -> np.ndarray:
 
 def _arm(person: Person) -> np.ndarray:
     image = _plain(person.upper)
-    if person.pattern in ("stripes", "checks", "pinstripes", "dots"):
+    if person.pattern in ("stripes", "checks", "dots"):
         image[_pattern(person, 9)] = person.upper2
+    if person.pattern == "pinstripes":
+        mixed = 0.5 * np.asarray(person.upper2) + 0.5 * np.asarray(person.upper)
+        image[_pattern(person, 9)] = mixed
     if person.sleeve == "contrast" or (person.pattern == "yoke" and not person.coat):
-        image[_V < (2.0 if person.sleeve == "contrast" else 0.22)] = person.upper2
+        image[np.float64(2.0 if person.sleeve == "contrast" else 0.22) > _V] = person.upper2
     if person.pattern == "split":
         image[:] = person.upper
     image[_V > 0.95] = _scaled(person.upper, 0.75)
@@ -99,7 +104,7 @@ def _lower(person: Person, start: float, end: float) -> np.ndarray:
     """Legwear for a tube from `start` (0 the waist) to `end` (1 the ankle)."""
     image = _plain(person.lower)
     v = start + (end - start) * _V
-    if person.lower_pattern == "side":
+    if person.lower_pattern == "side" and "skirt" not in person.legwear:
         image[(np.abs(_U - 0.5) > 0.47) | (np.abs(_U - 0.5) < 0.03)] = person.lower2
     elif person.lower_pattern == "checks":
         lines = ((_U * 10) % 1.0 < 0.25) | ((v * 16) % 1.0 < 0.25)
@@ -141,7 +146,7 @@ def _head(person: Person) -> np.ndarray:
     image += blush * np.array([-6, -10, 14], np.float32)
     if person.beard:
         cheek = np.interp(_FRONT, [0.0, 0.05, 0.16, 0.2], [0.30, 0.32, 0.42, 0.5])
-        image[(_V < cheek) & (_FRONT < 0.2)] = person.hair
+        image[(cheek > _V) & (_FRONT < 0.2)] = person.hair
     eyes = ((_FRONT - 0.062) / 0.026) ** 2 + ((_V - 0.52) / 0.034) ** 2
     image[eyes < 1.0] = (236, 238, 240)
     image[((_FRONT - 0.060) / 0.012) ** 2 + ((_V - 0.52) / 0.03) ** 2 < 1.0] = (36, 34, 40)
@@ -152,7 +157,7 @@ def _head(person: Person) -> np.ndarray:
         ring = np.maximum(np.abs(_FRONT - 0.064) / 0.046, np.abs(_V - 0.52) / 0.085)
         image[(ring < 1.0) & (ring > 0.78)] = (30, 30, 34)
         image[(_FRONT < 0.02) & (np.abs(_V - 0.55) < 0.014)] = (30, 30, 34)
-    image[_V > hairline(person.hair_style, _U)] = person.hair
+    image[hairline(person.hair_style, _U) < _V] = person.hair
     return image
 
 
@@ -189,10 +194,10 @@ def paint_atlas(person: Person) -> np.ndarray:
     }
     atlas = np.concatenate([parts[name] for name in TILES])
     rng = np.random.default_rng(person.texture_seed)
-    coarse = rng.normal(0, 1, (len(TILES) * 6, 14)).astype(np.float32)
+    coarse = rng.normal(0, 1, (len(TILES) * 9, 16)).astype(np.float32)
     folds = cv2.resize(coarse, atlas.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     grain = rng.normal(0, 1, atlas.shape[:2]).astype(np.float32)
-    cloth = 1.0 + 0.035 * folds + 0.02 * grain
+    cloth = 1.0 + 0.055 * folds + 0.02 * grain
     skin = [TILES.index(name) for name in ("head", "skin")]
     for tile in skin:
         cloth[tile * TILE_HEIGHT : (tile + 1) * TILE_HEIGHT] = 1.0

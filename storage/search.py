@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
-from reid import Calibration, Embeddings, probability
+from reid import Calibration, Embeddings
 
 from . import reading, schema
 from .errors import StorageError
@@ -48,6 +48,7 @@ def search(
     counts = np.diff([*starts, len(rows)])
     score = np.add.reduceat(found.log_odds[rows].astype(np.float64), starts) / counts
     raw = np.add.reduceat(found.raw[rows].astype(np.float64), starts) / counts
+    chance = posterior(score)
     ranked = np.lexsort((-raw, -score))[:top]
     lead = rows[starts[ranked]]
     persons = owner[found.track[lead]]
@@ -63,7 +64,7 @@ def search(
     return [
         SearchHit(
             identity=int(person) if person > 0 else None,
-            probability=float(probability(score[i])),
+            probability=float(chance[i]),
             log_odds=float(score[i]),
             level=int(found.level[row]),
             distance=float(found.distance[row]),
@@ -72,6 +73,17 @@ def search(
         )
         for i, row, person in zip(ranked, lead, persons, strict=True)
     ]
+
+
+def posterior(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probability of each of N persons to be the one who is looked for, by their log-odds ``(N,)``.
+
+    Before the look, the person is as likely to be none of them as to be one of them, and each of
+    them as likely as the next; the rest of the sum to one is the probability of "unknown".
+    """
+    likelihood = np.exp(score)
+    share: NDArray[np.float64] = likelihood / (len(score) + likelihood.sum())
+    return share
 
 
 def best_rows(

@@ -33,11 +33,12 @@ class Constraints:
     """What the site says about its cameras.
 
     Args:
-        overlapping: pairs of cameras that may see a person at the same moment.
+        overlapping: pairs of cameras that may see a person at the same moment, all others may not;
+            None where nobody says which views overlap, so that any may.
         travel: least seconds from one camera to another, by unordered pair.
     """
 
-    overlapping: frozenset[frozenset[str]] = frozenset()
+    overlapping: frozenset[frozenset[str]] | None = None
     travel: Mapping[frozenset[str], float] = field(default_factory=dict)
 
     def allow(self, a: Tracklet, b: Tracklet) -> bool:
@@ -46,7 +47,9 @@ class Constraints:
         if a.camera == b.camera:
             return gap > 0
         pair = frozenset((a.camera, b.camera))
-        return pair in self.overlapping or gap >= self.travel.get(pair, 0.0)
+        if pair in self.travel:
+            return gap >= self.travel[pair]
+        return self.overlapping is None or pair in self.overlapping or gap >= 0
 
 
 @dataclass(frozen=True)

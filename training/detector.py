@@ -10,6 +10,8 @@ and goes on from `RUN/state.pt` when it is called again.
 
 from __future__ import annotations
 
+import math
+import pickle
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,10 +83,7 @@ def train(
     averaged: Any = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
     )
-    optimizer = torch.optim.AdamW(_parts(network, rate), weight_decay=1e-4)
-    plan = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [g["lr"] for g in optimizer.param_groups], steps, pct_start=0.06
-    )
+    optimizer = torch.optim.AdamW(_parts(network), weight_decay=1e-4)
     criterion: Any = v8DetectionLoss(network)
     criterion.bce = ForgivingBCE()
     out.mkdir(parents=True, exist_ok=True)
@@ -95,7 +94,6 @@ def train(
         first = kept["step"]
         for part, name in ((network, "network"), (averaged, "averaged"), (optimizer, "optimizer")):
             part.load_state_dict(kept[name])
-        plan.load_state_dict(kept["plan"])
     composer = Composer(folder, seed=seed + first)
     clock, mean = time.monotonic(), torch.zeros(3)
     for step in range(first, steps):
@@ -103,16 +101,17 @@ def train(
         inputs, targets = collate(pictures)
         criterion.bce.doubtful = doubtful_anchors(pictures, [int(s) for s in criterion.stride])
         loss, parts = criterion(network(inputs), targets)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["factor"] * pace(step, steps)
         optimizer.zero_grad()
         (loss.sum() / batch).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 10.0)
         optimizer.step()
-        plan.step()
         averaged.update_parameters(network)
         mean += torch.stack(list(parts.values())).cpu()
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             save(averaged.module, out / "last.pt")
-            kept = {"step": step + 1, "network": network.state_dict(), "plan": plan.state_dict()}
+            kept = {"step": step + 1, "network": network.state_dict()}
             kept |= {"averaged": averaged.state_dict(), "optimizer": optimizer.state_dict()}
             torch.save(kept, state)
             values = " ".join(f"{x:.3f}" for x in (mean / SAVE_EVERY).tolist())
@@ -168,8 +167,10 @@ def load(path: Path) -> Any:
     """Open a checkpoint of this module; raises TrainingError if it isn't one."""
     try:
         return torch.load(path, map_location="cpu", weights_only=False)["model"].float()
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, EOFError) as error:
+    except (OSError, RuntimeError, LookupError, TypeError, AttributeError, EOFError) as error:
         raise TrainingError(f"{path} is no detector checkpoint ({error})") from error
+    except pickle.UnpicklingError as error:
+        raise TrainingError(f"{path} is no detector checkpoint: give one of this module") from error
 
 
 def save(network: Any, path: Path) -> None:
@@ -177,16 +178,21 @@ def save(network: Any, path: Path) -> None:
     torch.save({"model": network, "train_args": {}}, path)
 
 
-def _parts(network: Any, rate: float) -> list[dict[str, Any]]:
+def pace(step: int, steps: int) -> float:
+    """Share of the highest learning rate: a short rise, then half a cosine down."""
+    rise = max(1, steps // 16)
+    if step < rise:
+        return (step + 1) / rise
+    return 0.01 + 0.99 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))) / 2
+
+
+def _parts(network: Any) -> list[dict[str, Any]]:
     """Optimiser groups: the backbone learns at a third of the rate of neck and head."""
-    groups: list[dict[str, Any]] = []
-    for layers, factor in (
-        (network.model[:BACKBONE_LAYERS], 0.3),
-        (network.model[BACKBONE_LAYERS:], 1.0),
-    ):
-        chosen = [p for p in layers.parameters() if p.requires_grad]
-        groups.append({"params": chosen, "lr": rate * factor})
-    return groups
+    backbone, rest = network.model[:BACKBONE_LAYERS], network.model[BACKBONE_LAYERS:]
+    return [
+        {"params": [p for p in layers.parameters() if p.requires_grad], "factor": factor}
+        for layers, factor in ((backbone, 0.3), (rest, 1.0))
+    ]
 
 
 if __name__ == "__main__":

@@ -89,12 +89,12 @@ def rendered_frames(
     scene = Scene(seed=seed)
 
     def frames(camera: str) -> Iterator[tuple[int, np.ndarray, Labels]]:
-        for index, (image, people) in enumerate(scene.frames(camera)):
-            if index % step == 0:
-                boxes = np.array([p.box for p in people], np.float32).reshape(-1, 4)
-                boxes[:, 2:] += boxes[:, :2]
-                seen = np.array([p.visibility >= visible for p in people], bool)
-                yield index, image, Labels(boxes[seen], boxes[~seen])
+        for index in range(0, scene.frame_count, step):
+            image, people = scene.frame(camera, index)
+            boxes = np.array([p.box for p in people], np.float32).reshape(-1, 4)
+            boxes[:, 2:] += boxes[:, :2]
+            seen = np.array([p.visibility >= visible for p in people], bool)
+            yield index, image, Labels(boxes[seen], boxes[~seen])
 
     for camera in scene.cameras:
         yield camera, frames(camera)

@@ -51,6 +51,7 @@ def write_onnx(network: Any, out: Path) -> None:
             model = onnx.load(made)
             _describe(model)
             store_half(model)
+            del model.graph.value_info[:]  # shapes of inner values, as large as a layer
             onnx.save(model, str(out))
         except (OSError, RuntimeError, ValueError) as error:
             raise TrainingError(f"{out} can't be exported ({error})") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,17 +20,19 @@ from torch import Tensor
 from reid.network import ResolutionAdaptiveNet, normalise
 
 from .embedder_data import Batch, Data, ahead, batches, load_data, with_rendered
-from .losses import IdentityLoss, VerificationLoss, contrastive_loss, relation_loss, similarities
+from .losses import IdentityLoss, TeacherLoss, VerificationLoss, contrastive_loss, similarities
 from .recipe import Recipe
 
 VERIFICATION = 0.5
 """Weight of the verification loss, lambda of section IV."""
+CONTRASTIVE = 0.5
+"""Weight of the contrastive loss."""
 
 
 class Trainer:
     """Network, losses, optimiser and running average of the weights; state that resumes."""
 
-    def __init__(self, recipe: Recipe, identities: int) -> None:
+    def __init__(self, recipe: Recipe, identities: int, teacher: int) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         d = sum(recipe.sizes)
@@ -41,10 +44,12 @@ class Trainer:
         )
         self.identity_loss = IdentityLoss(d, identities, smoothing=0.1, scale=16.0)
         self.verification_loss = VerificationLoss(d)
+        self.teacher_loss = TeacherLoss(d, teacher)
         parameters = [
             *self.network.parameters(),
             *self.identity_loss.parameters(),
             *self.verification_loss.parameters(),
+            *self.teacher_loss.parameters(),
         ]
         self.optimiser = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=0.02)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
@@ -68,12 +73,13 @@ class Trainer:
             * self.verification_loss(
                 z[pairs[0]], z[pairs[1]], batch.identity[pairs[0]] == batch.identity[pairs[1]]
             ),
-            "contrastive": contrastive_loss(cosines, batch.identity),
+            "contrastive": CONTRASTIVE * contrastive_loss(cosines, batch.identity),
         }
         known = batch.teacher.abs().sum(1) > 0
         if known.any():
-            target = batch.teacher[known]
-            losses["relation"] = relation_loss(cosines[known][:, known], target @ target.T)
+            losses["teacher"] = self.teacher_loss(
+                z[known], cosines[known][:, known], batch.teacher[known]
+            )
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
         self.optimiser.step()
@@ -97,11 +103,12 @@ class Trainer:
             "average",
             "identity_loss",
             "verification_loss",
+            "teacher_loss",
             "optimiser",
             "schedule",
         )
         state: dict[str, Any] = {m: getattr(self, m).state_dict() for m in modules}
-        state["step"] = self.step_number
+        state |= {"step": self.step_number, "recipe": asdict(self.recipe)}
         torch.save(state, path.with_suffix(".part"))
         path.with_suffix(".part").replace(path)
 
@@ -109,6 +116,7 @@ class Trainer:
         """Takes up where `save` left."""
         state = torch.load(path, weights_only=True)
         self.step_number = state.pop("step")
+        del state["recipe"]
         for module, values in state.items():
             getattr(self, module).load_state_dict(values)
 
@@ -121,7 +129,10 @@ class Trainer:
 def train(data: Data, recipe: Recipe, out: Path, init: Path | None = None) -> Trainer:
     """Trains into ``out/checkpoint.pt`` and ``out/log.csv``; goes on where a call ended."""
     out.mkdir(parents=True, exist_ok=True)
-    trainer, checkpoint = Trainer(recipe, len(data.by_identity)), out / "checkpoint.pt"
+    trainer, checkpoint = (
+        Trainer(recipe, len(data.by_identity), data.teacher.shape[1]),
+        out / "checkpoint.pt",
+    )
     if checkpoint.exists():
         trainer.load(checkpoint)
     elif init:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+import zipfile
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from reid.network import ResolutionAdaptiveNet, normalise
 from .augment import degrade
 from .datasets import Crop, read_set
 from .embedder_data import held_out
+from .errors import TrainingError
 from .protocol import by_height
 from .recipe import Recipe
 
@@ -49,14 +51,21 @@ class _Exported(nn.Module):
         return out
 
 
-def load_network(checkpoint: Path, recipe: Recipe) -> ResolutionAdaptiveNet:
-    """The averaged network of a checkpoint, for inference."""
+def load_network(checkpoint: Path) -> tuple[ResolutionAdaptiveNet, Recipe]:
+    """The averaged network of a checkpoint, for inference, and the recipe that made it.
+
+    Raises:
+        TrainingError: when the file is no checkpoint of `training.embedder`.
+    """
+    state = torch.load(checkpoint, weights_only=True) if zipfile.is_zipfile(checkpoint) else {}
+    if not {"recipe", "average"} <= set(state):
+        raise TrainingError(f"{checkpoint} is no checkpoint of training.embedder")
+    recipe, weights = Recipe(**state["recipe"]), state["average"]
     network = ResolutionAdaptiveNet(recipe.backbone, recipe.sizes)
-    state = torch.load(checkpoint, weights_only=True)["average"]
     network.load_state_dict(
-        {k.removeprefix("module."): v for k, v in state.items() if k.startswith("module.")}
+        {k.removeprefix("module."): v for k, v in weights.items() if k.startswith("module.")}
     )
-    return network.eval()
+    return network.eval(), recipe
 
 
 def export(network: ResolutionAdaptiveNet, recipe: Recipe, path: Path) -> None:
@@ -191,12 +200,11 @@ def main(
     sets: Annotated[list[str], typer.Option("--set", help="name=path; held-out people calibrate")],
     out: Annotated[Path, typer.Option(help="ONNX file to write")],
     name: Annotated[str, typer.Option(help="name of the model")] = "nearfar-embedder",
-    height: Annotated[int, typer.Option(help="input height in pixels")] = 256,
 ) -> None:
     """Exports, calibrates on held-out people and prints retrieval figures by query height."""
     torch.set_num_threads(2)
-    recipe = Recipe(size=(height, height // 2))
-    export(load_network(checkpoint, recipe), recipe, out)
+    network, recipe = load_network(checkpoint)
+    export(network, recipe, out)
     describe(out, name, recipe, flat_calibration(len(recipe.sizes)))
     embedder = Embedder.load(out, device="cpu")
     unseen = {}

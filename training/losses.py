@@ -71,14 +71,23 @@ def contrastive_loss(similarity: Tensor, identity: Tensor, temperature: float = 
     return -each.mean()
 
 
-def relation_loss(similarity: Tensor, teacher: Tensor, temperature: float = 0.1) -> Tensor:
-    """How far the neighbours of each row differ from what the teacher sees at full resolution.
+class TeacherLoss(nn.Module):
+    """How far degraded crops of any level stray from what a teacher saw at full resolution.
+
+    Two parts: the teacher's vector, predicted from the zero-padded one by a linear map of which a
+    short vector meets the first rows only; and the teacher's cosines between the crops of a batch,
+    compared with the student's on shared prefixes, which is the metric that the product uses.
 
     Args:
-        similarity: ``(N, N)`` of the student, on shared prefixes.
-        teacher: ``(N, N)`` cosines of the teacher's vectors of the crops before degradation.
+        dimension: d. teacher: dimension D of the teacher's vectors.
     """
-    itself = torch.eye(len(teacher), dtype=torch.bool, device=teacher.device)
-    student = (similarity / temperature).masked_fill(itself, -1e4).log_softmax(1)
-    target = (teacher / temperature).masked_fill(itself, -1e4).softmax(1)
-    return F.kl_div(student, target, reduction="batchmean")
+
+    def __init__(self, dimension: int, teacher: int) -> None:
+        super().__init__()
+        self.map = nn.Linear(dimension, teacher, bias=False)
+
+    def forward(self, z: Tensor, cosines: Tensor, target: Tensor) -> Tensor:
+        """``(N, d)`` vectors, their `similarities` ``(N, N)`` and the teacher's unit vectors
+        ``(N, D)`` to a scalar."""
+        vector = 1 - (F.normalize(self.map(F.normalize(z))) * target).sum(1)
+        return 5 * vector.mean() + 20 * F.mse_loss(cosines, target @ target.T)

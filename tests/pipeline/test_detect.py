@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.detect import PACKAGED, Detector
 from pipeline.detect_onnx import Letterbox
 from pipeline.errors import DetectorError, PipelineError
 
+Rendered = list[tuple[np.ndarray, np.ndarray]]
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
@@ -20,19 +22,21 @@ def packaged() -> Detector:
     return Detector.load(device="cpu")
 
 
-def rendered(count: int = 4, step: int = 40) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Frames of each camera of a scene that isn't the demo's, with boxes of people well seen."""
+@pytest.fixture(scope="module")
+def rendered() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Two frames of each camera with the boxes of people well seen; not the demo's scene."""
     from samples import Scene
 
-    scene = Scene(seed=3)
-    frames = []
+    scene = Scene(seed=3, people=4)
+    found = []
     for camera in scene.cameras:
-        for index, (image, people) in enumerate(scene.frames(camera)):
-            if index % step == step - 1:
-                frames.append((image, np.array([p.box for p in people if p.visibility >= 0.5])))
-            if index >= count * step:
-                break
-    return frames
+        frames = (scene.frame(camera, index) for index in range(10, scene.frame_count, 12))
+        seen = (
+            (image, np.array([p.box for p in people if p.visibility >= 0.5]))
+            for image, people in frames
+        )
+        found += list(islice((f for f in seen if len(f[1])), 2))
+    return found
 
 
 def constant_model(path: Path, output: np.ndarray, names: str | None, size: object = None) -> Path:
@@ -74,22 +78,25 @@ def test_frames_without_people_give_empty_arrays(packaged: Detector) -> None:
     assert packaged.detect([]) == []
 
 
-def test_rendered_people_are_found(packaged: Detector) -> None:
-    frames = rendered()
+def test_rendered_people_are_found(packaged: Detector, rendered: Rendered) -> None:
     right = people = 0
-    for (image, truth), found in zip(frames, packaged.detect([f[0] for f in frames]), strict=True):
+    for (image, truth), found in zip(
+        rendered, packaged.detect([f[0] for f in rendered]), strict=True
+    ):
         sure = found.boxes[found.scores >= 0.25]
         people += len(truth)
         right += sum(overlap(box, sure) >= 0.5 for box in truth)
         assert (np.diff(found.scores) <= 0).all()
         assert (found.boxes[:, :2] >= 0).all()
         assert (found.boxes[:, 0] + found.boxes[:, 2] <= image.shape[1] + 1e-3).all()
-    assert people > 10
+    assert people >= 6
     assert right >= 0.8 * people
 
 
-def test_cameras_together_give_what_each_gives_alone(packaged: Detector) -> None:
-    images = [image for image, _ in rendered(count=2)]
+def test_cameras_together_give_what_each_gives_alone(
+    packaged: Detector, rendered: Rendered
+) -> None:
+    images = [image for image, _ in rendered]
     images.append(np.ascontiguousarray(images[0][:300, :500]))
     for one, many in zip(images, packaged.detect(images), strict=True):
         alone = packaged.detect([one])[0]
@@ -97,10 +104,10 @@ def test_cameras_together_give_what_each_gives_alone(packaged: Detector) -> None
         np.testing.assert_allclose(alone.scores, many.scores, atol=1e-3)
 
 
-def test_boxes_equal_those_of_ultralytics(packaged: Detector) -> None:
+def test_boxes_equal_those_of_ultralytics(packaged: Detector, rendered: Rendered) -> None:
     yolo = pytest.importorskip("ultralytics").YOLO(str(PACKAGED), task="detect")
     compared = 0
-    for image, _ in rendered(count=2):
+    for image, _ in rendered:
         result = yolo.predict(image, imgsz=640, conf=0.1, iou=0.7, device="cpu", verbose=False)[0]
         theirs = result.boxes.data.numpy()
         ours = packaged.detect([image])[0]
@@ -109,7 +116,7 @@ def test_boxes_equal_those_of_ultralytics(packaged: Detector) -> None:
         np.testing.assert_allclose(corners, theirs[:, :4], atol=0.5)
         np.testing.assert_allclose(ours.scores, theirs[:, 4], atol=0.01)
         compared += len(theirs)
-    assert compared > 10
+    assert compared >= 6
 
 
 def test_boxes_are_scaled_back_clipped_and_suppressed(tmp_path: Path) -> None:
@@ -220,15 +227,15 @@ def test_packaged_weights_need_neither_torch_nor_ultralytics() -> None:
 
 
 @pytest.mark.shared
-def test_an_exported_folder_runs_by_ultralytics() -> None:
+def test_an_exported_folder_runs_by_ultralytics(rendered: Rendered) -> None:
     folder = SHARED / "weights" / "yolo11n_int8_openvino_model"
     if not folder.exists():
         pytest.skip(f"{folder} is absent")
     pytest.importorskip("ultralytics")
     pytest.importorskip("openvino")
-    image, truth = rendered(count=1)[0]
+    image, truth = rendered[0]
     found = Detector.load(folder, "cpu").detect([image])[0]
-    assert len(truth) == 0 or len(found) > 0
+    assert overlap(truth[0], found.boxes) > 0.5
 
 
 def overlap(box: np.ndarray, others: np.ndarray) -> float:

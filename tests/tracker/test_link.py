@@ -52,8 +52,10 @@ def test_travel_times_and_overlaps_of_the_site() -> None:
     assert groups(tracks) == {(1, 2)}
     assert groups(tracks, Constraints(travel={pair: 4.0})) == {(1,), (2,)}
     together = [tracklet(1, "a", 0, who=7), tracklet(2, "b", 1, who=7)]
-    assert groups(together) == {(1,), (2,)}
+    assert groups(together) == {(1, 2)}
+    assert groups(together, Constraints(overlapping=frozenset())) == {(1,), (2,)}
     assert groups(together, Constraints(overlapping=frozenset({pair}))) == {(1, 2)}
+    assert groups(together, Constraints(frozenset({pair}), {pair: 1.0})) == {(1,), (2,)}
 
 
 def test_tracks_without_embeddings_stay_alone() -> None:

@@ -10,6 +10,7 @@ from training.augment import LOWEST, degrade, shrink, training_input  # noqa: E4
 from training.datasets import Crop  # noqa: E402
 from training.embedder import Trainer, train  # noqa: E402
 from training.embedder_data import Data, batches, held_out  # noqa: E402
+from training.errors import TrainingError  # noqa: E402
 from training.export import calibrate, describe, export, flat_calibration, load_network  # noqa: E402
 from training.protocol import by_height, near_far_split, retrieval  # noqa: E402
 from training.recipe import Recipe  # noqa: E402
@@ -45,7 +46,7 @@ def data() -> Data:
 def test_training_resumes_to_the_same_weights(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     whole = train(data(), RECIPE, tmp_path / "whole")
-    first = Trainer(RECIPE, 6)
+    first = Trainer(RECIPE, 6, 6)
     for batch in batches(data(), RECIPE):
         first.step(batch)
         if first.step_number == 3:
@@ -61,7 +62,9 @@ def test_training_resumes_to_the_same_weights(tmp_path: Path) -> None:
 def test_checkpoint_to_calibrated_embedder(tmp_path: Path) -> None:
     train(data(), RECIPE, tmp_path)
     path = tmp_path / "small.onnx"
-    export(load_network(tmp_path / "checkpoint.pt", RECIPE), RECIPE, path)
+    network, recipe = load_network(tmp_path / "checkpoint.pt")
+    assert recipe == RECIPE
+    export(network, recipe, path)
     describe(path, "small", RECIPE, flat_calibration(4))
     embedder = Embedder.load(path, "cpu")
     unseen = people(8, 6)
@@ -69,6 +72,13 @@ def test_checkpoint_to_calibrated_embedder(tmp_path: Path) -> None:
     assert (calibration.slope < 0).all()
     np.testing.assert_array_equal(calibration.slope, calibration.slope.T)
     assert set(by_height(embedder, unseen, (None, 24), trials=1)) == {None, 24}
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"rubbish")
+    for path in (tmp_path / "checkpoint.pt", tmp_path / "nowhere.pt"):
+        with pytest.raises(TrainingError, match="no checkpoint of"):
+            load_network(path)
 
 
 def test_held_out_people_are_the_test_ones_and_each_third() -> None:

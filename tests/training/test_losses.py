@@ -8,9 +8,9 @@ torch = pytest.importorskip("torch")
 from reid import Embeddings, distances  # noqa: E402
 from training.losses import (  # noqa: E402
     IdentityLoss,
+    TeacherLoss,
     VerificationLoss,
     contrastive_loss,
-    relation_loss,
     similarities,
 )
 
@@ -74,8 +74,21 @@ def test_contrastive_loss_equals_its_literal_sum() -> None:
     assert contrastive_loss(cosines, identity).item() == pytest.approx(total / rows, rel=1e-4)
 
 
-def test_relation_loss_vanishes_where_student_and_teacher_agree() -> None:
-    z, level = padded(6)
+def test_teacher_loss_equals_its_literal_sum_and_vanishes_in_agreement() -> None:
+    z, level = padded(5)
     cosines = similarities(z, level, SIZES)
-    assert relation_loss(cosines, cosines).item() == pytest.approx(0, abs=1e-5)
-    assert relation_loss(cosines, similarities(*padded(6, 5), SIZES)).item() > 0.01
+    target = torch.nn.functional.normalize(torch.randn(5, 7))
+    loss = TeacherLoss(12, 7)
+    vector, pairs = 0.0, 0.0
+    with torch.no_grad():
+        for i in range(5):
+            guess = loss.map.weight @ (z[i] / z[i].norm())
+            vector += 1 - (guess @ target[i] / guess.norm()).item()
+            pairs += sum((cosines[i, j] - target[i] @ target[j]).item() ** 2 for j in range(5))
+        assert loss(z, cosines, target).item() == pytest.approx(
+            5 * vector / 5 + 20 * pairs / 25, rel=1e-4
+        )
+        same = torch.nn.functional.normalize(z)
+        agreeing = TeacherLoss(12, 12)
+        agreeing.map.weight.copy_(torch.eye(12))
+        assert agreeing(z, same @ same.T, same).item() == pytest.approx(0, abs=1e-5)

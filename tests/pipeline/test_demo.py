@@ -1,0 +1,56 @@
+"""The demo keeps its promises, and the README's Python runs on what it leaves."""
+
+import re
+from pathlib import Path
+
+import cv2
+import pytest
+
+from pipeline.demo import DemoResult, _far_people, _labelled, demo
+from samples import SampleFiles, Scene
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path) -> DemoResult:
+    return demo(folder / "demo")
+
+
+def test_the_figures_of_the_demo(result: DemoResult) -> None:
+    recall = result.detection_recall
+    assert recall["near"] >= 0.9
+    assert recall["middle"] >= 0.9
+    assert recall["far"] >= 0.8
+    assert result.idf1 >= 0.85
+    assert result.search_rank1 >= 8
+    assert set(result.to_json()) >= {"detection_recall", "idf1", "search_rank1", "seconds"}
+
+
+def test_the_pages_and_videos_of_the_demo(result: DemoResult, folder: Path) -> None:
+    assert "data:image/jpeg" in result.report.read_text()
+    assert "compared at level" in result.search_page.read_text()
+    for camera in Scene().cameras:
+        assert (folder / "demo" / f"{camera}.mp4").stat().st_size > 100_000
+
+
+def test_the_readme_runs(
+    result: DemoResult, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(folder)
+    scene = folder / "demo" / "scene"
+    videos = {c: scene / f"{c}.mp4" for c in Scene().cameras}
+    truth = {c: scene / f"{c}.txt" for c in Scene().cameras}
+    files = SampleFiles(videos, truth, scene / "site.yaml")
+    _, crop = next(_far_people(files, _labelled(truth["far"]), "far"))
+    cv2.imwrite("crop.jpg", crop)
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    assert any("'near', 'far'" in line or "'far', 'near'" in line for line in printed)
+    assert re.match(r"(True|False) \d+ 0\.\d+", printed[-1])
