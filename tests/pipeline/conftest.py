@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from pipeline import Detector, Result, process
 from samples import Scene
+from storage import Gallery
 
 ROOT = Path(__file__).parents[2]
 FPS = 10
@@ -180,3 +181,19 @@ def one_line(said: Said, status: int, *words: str) -> str:
         assert word in lines[0]
     assert "Traceback" not in said.out
     return lines[0]
+
+
+def checked(path: Path) -> int:
+    """Boxes of a gallery that must be sound."""
+    with Gallery.open(path, read_only=True) as gallery:
+        assert gallery.check() == []
+        return gallery.info().observations
+
+
+@pytest.fixture
+def stored(nearfar: Call, clips: dict[str, Path], tmp_path: Path) -> Path:
+    """A gallery with the first clip, made by the command line."""
+    path = tmp_path / "nearfar.db"
+    assert nearfar("process", clips["gate"], "--out", tmp_path / "out").status == 0
+    assert checked(path) > 0
+    return path

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import Gallery
+from storage import Gallery, StorageError
 
 from .conftest import ROOT, Processed, encode, figures
 
@@ -77,6 +77,15 @@ def sound(path: Path) -> tuple[int, str]:
     assert len(sessions) == 1
     assert highest is None or highest < sessions[0].position
     return sessions[0].position, sessions[0].state
+
+
+def committed(path: Path) -> int:
+    """Position of the session in a gallery that is being written; 0 before there is one."""
+    try:
+        with Gallery.open(path, read_only=True) as gallery:
+            return max((s.position for s in gallery.sessions()), default=0)
+    except StorageError:
+        return 0
 
 
 def test_killed_runs_go_on(runs: Runs, tmp_path: Path, processed: Processed) -> None:
@@ -145,10 +154,9 @@ def test_asked_to_stop(tmp_path: Path, asked: signal.Signals) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "nearfar.db").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.5)
+    deadline = time.monotonic() + 120
+    while not committed(tmp_path / "nearfar.db") and time.monotonic() < deadline:
+        time.sleep(0.05)
     run.send_signal(asked)
     out, err = run.communicate(timeout=60)
     assert run.returncode == 130, err
