@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from pipeline.detect import PACKAGED, Detector
+from pipeline.detect import INPUT_SIZE, PACKAGED, Detector
 from pipeline.detect_onnx import Letterbox
 from pipeline.errors import DetectorError, PipelineError
 
@@ -113,7 +113,7 @@ def test_boxes_equal_those_of_ultralytics(packaged: Detector, rendered: Rendered
     yolo = pytest.importorskip("ultralytics").YOLO(str(PACKAGED), task="detect")
     compared = 0
     for image, _ in rendered:
-        result = yolo.predict(image, imgsz=640, conf=0.1, iou=0.7, device="cpu", verbose=False)[0]
+        result = yolo.predict(image, imgsz=INPUT_SIZE, conf=0.1, iou=0.7, device="cpu", verbose=False)[0]
         theirs = result.boxes.data.numpy()
         ours = packaged.detect([image])[0]
         assert len(ours) == len(theirs)
