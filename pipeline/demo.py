@@ -63,7 +63,7 @@ def demo(
     """
     started = perf_counter()
     scene = Scene()
-    say(f"rendering {scene.people} people in front of {len(scene.cameras)} cameras")
+    say(f"rendering {len(scene.people)} people in front of {len(scene.cameras)} cameras")
     files = render(scene, out / "scene", progress)
     say("detecting, tracking, linking")
     database = out / "nearfar.db"
