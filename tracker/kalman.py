@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-MEASURED = 0.05
+MEASURED = 0.1
 """Deviation of a detector's box, as a share of the box's height."""
-ACCELERATION = 0.6
+ACCELERATION = 0.3
 """Deviation of the acceleration, in heights of the box a second squared."""
 FIRST_VELOCITY = 0.8
 """Deviation of the velocity of a new track, in heights of the box a second."""

@@ -63,8 +63,8 @@ class LinkSettings:
             passage show the same clothes from much the same side.
     """
 
-    prior: float = -2.5
-    witnesses: float = 2.0
+    prior: float = -2.0
+    witnesses: float = 3.0
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ class TrackerSettings:
             seen people, lowering it admits false boxes.
         low: score from which a detection may carry on a track in the second round.
         start: score from which a detection may start a track.
-        overlap: least intersection over union (of grown boxes) in the first round.
+        overlap: least intersection over union (of grown boxes) in the first round. Raising it
+            breaks tracks where people meet, for the linker to join by appearance; lowering it
+            lets tracks change their person there.
         overlap_low: the same in the second round.
         buffer: share of its size by which a box grows before it is compared.
         confirm: boxes that make a track; tracks with fewer are dropped.
@@ -37,11 +39,11 @@ class TrackerSettings:
     high: float = 0.4
     low: float = 0.15
     start: float = 0.45
-    overlap: float = 0.2
+    overlap: float = 0.4
     overlap_low: float = 0.45
-    buffer: float = 0.25
+    buffer: float = 0.1
     confirm: int = 3
-    lost_seconds: float = 1.5
+    lost_seconds: float = 1.0
 
 
 class Tracker:

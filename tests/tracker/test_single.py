@@ -49,7 +49,7 @@ def test_a_faint_box_carries_a_track_on_but_starts_none() -> None:
     assert follow(Tracker("b", LEVELS), [[(*b, 0.3)] for b in person]) == [[]] * 20
 
 
-@pytest.mark.parametrize(("gap", "same"), [(1.2, True), (2.0, False)])
+@pytest.mark.parametrize(("gap", "same"), [(0.7, True), (1.5, False)])
 @pytest.mark.parametrize("fps", [5.0, 10.0, 25.0])
 def test_a_lost_person_is_waited_for_in_seconds_not_frames(
     gap: float, same: bool, fps: float
