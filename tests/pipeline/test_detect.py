@@ -113,7 +113,9 @@ def test_boxes_equal_those_of_ultralytics(packaged: Detector, rendered: Rendered
     yolo = pytest.importorskip("ultralytics").YOLO(str(PACKAGED), task="detect")
     compared = 0
     for image, _ in rendered:
-        result = yolo.predict(image, imgsz=INPUT_SIZE, conf=0.1, iou=0.7, device="cpu", verbose=False)[0]
+        result = yolo.predict(
+            image, imgsz=INPUT_SIZE, conf=0.1, iou=0.7, device="cpu", verbose=False
+        )[0]
         theirs = result.boxes.data.numpy()
         ours = packaged.detect([image])[0]
         assert len(ours) == len(theirs)
