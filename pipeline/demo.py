@@ -105,15 +105,15 @@ def _search(
     files: SampleFiles, truth: dict[str, Truth], gallery: Gallery, embedder: Embedder, out: Path
 ) -> tuple[int, Path]:
     """Right answers of `QUERIES` searches from the far camera into the near one; the page of the
-    first."""
+    first right one, or of the last."""
     cameras = list(files.videos)
     near, far = cameras[0], cameras[-1]
     right, page = 0, out / "search.html"
     for i, (identity, crop) in enumerate(_far_people(files, truth[far], far)):
         answer = search(crop, gallery, embedder, camera=near)
-        right += _answers(answer, truth[near]) == identity
-        if i == 0:
+        if right == 0:
             write_page(page, answer, gallery)
+        right += _answers(answer, truth[near]) == identity
         if i + 1 == QUERIES:
             break
     return right, page

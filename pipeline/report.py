@@ -15,6 +15,8 @@ from .outputs import iso
 from .pages import css_colour, picture, render, span
 
 LEFT, RIGHT = 110, 1130
+MOST_EVIDENCE = 6
+"""Pairs of tracks that a row of the report lists."""
 TICK_STEPS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400, 604800)
 
 
@@ -24,7 +26,6 @@ def write_report(path: Path, gallery: Gallery, identities: Sequence[Linked]) -> 
     tracks = [t for one in identities for t in one.tracks]
     rows = []
     for one in sorted(identities, key=_order):
-        names = {t.id: f"{t.camera} #{t.number}" for t in one.tracks}
         shown = [picture(gallery, a) for a in stored[one.identity].appearances]
         rows.append(
             {
@@ -34,10 +35,8 @@ def write_report(path: Path, gallery: Gallery, identities: Sequence[Linked]) -> 
                 "tracks": len(one.tracks),
                 "when": span(one.tracks[0].first, max(t.last for t in one.tracks)),
                 "appearances": sorted(shown, key=lambda a: -(a.height or 0)),
-                "evidence": [
-                    {"a": names[a], "b": names[b], "log_odds": e.log_odds, "level": e.level}
-                    for (a, b), e in one.evidence.items()
-                ],
+                "evidence": _evidence(one),
+                "pairs": len(one.evidence),
             }
         )
     info = gallery.info()
@@ -52,6 +51,23 @@ def write_report(path: Path, gallery: Gallery, identities: Sequence[Linked]) -> 
     )
     write_text(path, page)
     return path
+
+
+def _evidence(one: Linked) -> list[dict[str, Any]]:
+    """The strongest pairs of tracks, those of two cameras before those of one."""
+    tracks = {t.id: t for t in one.tracks}
+    pairs = sorted(
+        one.evidence.items(),
+        key=lambda pair: (
+            tracks[pair[0][0]].camera == tracks[pair[0][1]].camera,
+            -pair[1].log_odds,
+        ),
+    )
+    names = {t.id: f"{t.camera} #{t.number}" for t in one.tracks}
+    return [
+        {"a": names[a], "b": names[b], "log_odds": e.log_odds, "level": e.level}
+        for (a, b), e in pairs[:MOST_EVIDENCE]
+    ]
 
 
 def _order(one: Linked) -> tuple[int, float, int]:
