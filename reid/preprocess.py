@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,5 +11,7 @@ def to_input(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
     Colours stay ``uint8`` BGR; mean and deviation are applied inside the network's file.
     """
+    import cv2
+
     resized = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
     return np.asarray(resized, np.uint8)

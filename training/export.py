@@ -75,7 +75,7 @@ def export(network: ResolutionAdaptiveNet, recipe: Recipe, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Exported(network),
+            _Exported(network).eval(),
             (images, torch.tensor([1, len(recipe.sizes)])),
             str(path),
             input_names=["images", "level"],

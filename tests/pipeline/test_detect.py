@@ -139,7 +139,8 @@ def test_boxes_are_scaled_back_clipped_and_suppressed(tmp_path: Path) -> None:
         ]
     )
     path = constant_model(tmp_path / "two.onnx", rows.T[None], "{1: 'dog', 0: 'person'}")
-    found = Detector.load(path, "cpu").detect([np.zeros((540, 960, 3), np.uint8)] * 2)
+    detector = Detector.load(path, "cpu", input_size=640)
+    found = detector.detect([np.zeros((540, 960, 3), np.uint8)] * 2)
     assert len(found) == 2
     for one in found:
         np.testing.assert_allclose(one.boxes, [[450, 210, 60, 120], [0, 225, 45, 90]], atol=1e-3)

@@ -72,7 +72,7 @@ def test_exported_file_equals_torch_at_every_level(
     export(network, RECIPE, path)
     info = describe(path, "small", RECIPE, flat_calibration(4))
     embedder = Embedder.load(path, "cpu")
-    assert embedder.info == info or embedder.info.to_json() == info.to_json()
+    assert embedder.info.to_json() == info.to_json()
     images = pictures(7)
     for level in (1, 2, 3, 4):
         found = embedder.embed(list(images), levels=[level] * 7)

@@ -62,8 +62,9 @@ def test_a_killed_writer_leaves_whole_frames_and_can_go_on(tmp_path: Path) -> No
         if attempt < 3:  # while it starts, migrates or has just opened
             time.sleep(chance.uniform(0.2, 0.8))
         else:
-            process.stdout.readline()
-            time.sleep(chance.uniform(0, 0.12))
+            for _ in range(chance.randint(1, FRAMES // writer.BATCH // 15)):
+                process.stdout.readline()
+            time.sleep(chance.uniform(0, 0.005))
         process.kill()
         for line in process.stdout:
             acknowledged = int(line) if line.strip().isdigit() else acknowledged
