@@ -6,13 +6,17 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import onnxruntime
+
+from reid import ReidError, open_session
 
 from .errors import DetectorError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 GREY = 114
 STRIDE = 32
@@ -153,21 +157,7 @@ def suppress(rows: np.ndarray, limit: float = NMS_OVERLAP) -> np.ndarray:
 
 
 def _open(path: Path, device: str, threads: int) -> onnxruntime.InferenceSession:
-    providers = ["CPUExecutionProvider"]
-    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if device == "cuda" and not has_cuda:
-        raise DetectorError("device cuda isn't available: install nearfar[gpu] or use --device cpu")
-    if device != "cpu" and has_cuda:
-        providers.insert(0, "CUDAExecutionProvider")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # ONNX Runtime's exceptions have no common base
-        reason = str(error).splitlines()[0]
-        raise DetectorError(f"{path} is no ONNX model that can be run ({reason})") from error
-    if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
-        raise DetectorError("device cuda doesn't start: check the driver or use --device cpu")
-    return session
+        return open_session(path, device, threads)
+    except ReidError as error:
+        raise DetectorError(str(error)) from error

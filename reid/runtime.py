@@ -53,9 +53,12 @@ def open_session(path: Path, device: str, threads: int) -> onnxruntime.Inference
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=chosen)
+        session = onnxruntime.InferenceSession(str(path), options, providers=chosen)
     except Exception as error:  # the runtime's exception classes share no public base
         raise ReidError(f"{path} is no usable ONNX model ({_first_line(error)})") from error
+    if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
+        raise ReidError("CUDA does not start; check the driver or use --device cpu")
+    return session
 
 
 def _first_line(error: Exception) -> str:

@@ -189,7 +189,7 @@ def test_bad_weights_are_told_in_one_line(tmp_path: Path) -> None:
     for path, words in (
         (tmp_path / "missing.onnx", "don't exist"),
         (empty, "are empty"),
-        (junk, "no ONNX model"),
+        (junk, "no usable ONNX model"),
         (nobody, "no class 'person'"),
         (classifier, "no class 'person'"),
         (junk_pt, "no detector"),
@@ -205,7 +205,7 @@ def test_bad_devices_are_told() -> None:
     with pytest.raises(DetectorError, match="unknown device 'tpu'"):
         Detector.load(device="tpu")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        with pytest.raises(DetectorError, match="cuda isn't available"):
+        with pytest.raises(DetectorError, match="no CUDA device"):
             Detector.load(device="cuda")
 
 
