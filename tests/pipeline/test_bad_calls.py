@@ -64,7 +64,7 @@ def test_wrong_detector_weights(
     for weights, what in (
         ("missing.onnx", "don't exist"),
         ("empty.onnx", "are empty"),
-        ("junk.onnx", "no ONNX model"),
+        ("junk.onnx", "no usable ONNX model"),
         (str(EMBEDDER), "is no detector"),
     ):
         one_line(nearfar("process", clips["gate"], "--detector", weights), 2, weights, what)
