@@ -29,7 +29,7 @@ $(BIN)/python:
 
 # The light runtime: no torch.
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -r requirements/runtime.txt
+	$(BIN)/python -m pip install --quiet --no-compile -r requirements/runtime.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
