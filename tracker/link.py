@@ -63,7 +63,7 @@ class LinkSettings:
             passage show the same clothes from much the same side.
     """
 
-    prior: float = -2.0
+    prior: float = -4.0
     witnesses: float = 3.0
 
 
