@@ -1,4 +1,6 @@
-"""A program that writes a session, to be killed: ``python writer.py GALLERY FRAMES``.
+"""A program that writes a session, to be killed: ``python writer.py GALLERY FRAMES [paced]``.
+
+Paced, it waits for a line on standard input before each commit.
 
 What it writes depends on the frame alone, so that a continued run ends where an unbroken one does.
 """
@@ -47,13 +49,15 @@ def rows_of(frame: int) -> list[TrackUpdate]:
     return updates
 
 
-def write(path: str | Path, frames: int) -> None:
+def write(path: str | Path, frames: int, paced: bool = False) -> None:
     """Begins or continues the session and brings it to its end."""
     with Gallery.open(path, model=MODEL, create=True) as gallery:
         print("open", flush=True)
         session = gallery.begin_session("near", "near.mp4", "abc", 0.0, 10.0)
         position = session.position
         while position < frames:
+            if paced:
+                sys.stdin.readline()
             end = min(position + BATCH, frames)
             updates = [update for frame in range(position, end) for update in rows_of(frame)]
             gallery.append(session.id, end, 0, updates, "done" if end == frames else "running")
@@ -62,4 +66,4 @@ def write(path: str | Path, frames: int) -> None:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], int(sys.argv[2]))
+    write(sys.argv[1], int(sys.argv[2]), paced="paced" in sys.argv[3:])
