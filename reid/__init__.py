@@ -1,6 +1,6 @@
 """The representation: levels of resolution, embeddings, distance and calibration."""
 
-from .calibration import Calibration, probability
+from .calibration import Calibration
 from .embedder import Embedder
 from .embeddings import Embeddings, distances
 from .errors import ReidError
@@ -18,6 +18,5 @@ __all__ = [
     "ReidError",
     "distances",
     "open_session",
-    "probability",
     "to_input",
 ]

@@ -77,11 +77,6 @@ class Calibration:
             raise ReidError(f"not a calibration: {error}") from error
 
 
-def probability(log_odds: NDArray[np.floating] | float) -> NDArray[np.float64]:
-    """Logistic function: log-odds in nats to a probability in 0..1."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(log_odds, dtype=np.float64))))
-
-
 def fit_logistic(
     distance: Sequence[float] | Floats, same: Sequence[bool] | NDArray[np.bool_]
 ) -> tuple[float, float]:

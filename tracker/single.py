@@ -115,12 +115,6 @@ class Tracker:
         self._retire(time, {int(r) for r, _ in pairs})
         return seen
 
-    def finish(self) -> None:
-        """Ends all tracks, as at the end of a source."""
-        for track in self._tracks:
-            track.state = State.ENDED
-        self._tracks, self._motion = [], Motion.start(np.zeros((0, 4)))
-
     def _match(
         self,
         rows: NDArray[np.int64],
