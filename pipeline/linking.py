@@ -16,20 +16,20 @@ LOOKS = 8
 
 @dataclass(frozen=True)
 class Linked:
-    """One identity after linking: its number in the gallery and why its tracks hold together."""
+    """One identity after linking: its number in the gallery and why its tracks hold together.
+
+    `support` is the log-odds in nats that hold each track, by its id, in the identity.
+    """
 
     identity: int
     tracks: tuple[StoredTrack, ...]
     evidence: dict[tuple[int, int], PairEvidence]
+    support: dict[int, float]
 
     @property
     def cameras(self) -> tuple[str, ...]:
         """Names of its cameras, in order of first sight."""
         return tuple(dict.fromkeys(t.camera for t in self.tracks))
-
-    def support(self, track: int) -> float:
-        """Log-odds in nats that hold a track, by its id, in this identity."""
-        return sum(e.log_odds for pair, e in self.evidence.items() if track in pair)
 
 
 def link_gallery(
@@ -47,11 +47,9 @@ def link_gallery(
     tracklets = [Tracklet(t.id, t.camera, t.first, t.last, spread(t)) for t in tracks.values()]
     identities = link(tracklets, calibration, constraints, settings)
     assignments = {track: i for i, identity in enumerate(identities) for track in identity.tracks}
-    support = {
-        track: identity.support(track) for identity in identities for track in identity.tracks
-    }
+    support = {track: one.support(track) for one in identities for track in one.tracks}
     numbers = gallery.save_identities(assignments, support)
-    linked = [_linked(numbers[i], identity, tracks) for i, identity in enumerate(identities)]
+    linked = [_linked(numbers[i], one, tracks, support) for i, one in enumerate(identities)]
     return sorted(linked, key=lambda one: one.identity)
 
 
@@ -71,6 +69,9 @@ def spread(track: StoredTrack, most: int = LOOKS) -> Embeddings:
     return found[np.array(rows)]
 
 
-def _linked(number: int, identity: Identity, tracks: dict[int, StoredTrack]) -> Linked:
+def _linked(
+    number: int, identity: Identity, tracks: dict[int, StoredTrack], support: dict[int, float]
+) -> Linked:
     of_identity = sorted((tracks[t] for t in identity.tracks), key=lambda t: (t.first, t.id))
-    return Linked(number, tuple(of_identity), dict(identity.evidence))
+    held = {t: support[t] for t in identity.tracks}
+    return Linked(number, tuple(of_identity), dict(identity.evidence), held)

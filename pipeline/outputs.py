@@ -53,7 +53,7 @@ def write_identities(path: Path, identities: Sequence[Linked]) -> None:
                         t.count,
                         t.lowest,
                         t.highest,
-                        f"{one.support(t.id):.2f}",
+                        f"{one.support[t.id]:.2f}",
                     )
                 )
 
