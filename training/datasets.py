@@ -23,11 +23,15 @@ class Crop:
         image: ``uint8 (H, W, 3)`` BGR at its native size.
         identity: unique over all sets, ``set/split/number``.
         camera: number of the camera inside its set; -1 where it is not known.
+        name: path of the file inside its set, unique there; what a manifest names it by.
+        role: ``train``, ``query`` or ``gallery`` where the set's own split says so, else empty.
     """
 
     image: NDArray[np.uint8]
     identity: str
     camera: int
+    name: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def read_set(name: str, path: Path) -> list[Crop]:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
             if image is None:
                 raise TrainingError(f"{path}: {file} is no picture; copy the set again")
-            crops.append(Crop(np.asarray(image, np.uint8), f"{name}/{label}", camera))
+            crops.append(Crop(np.asarray(image, np.uint8), f"{name}/{label}", camera, found[0]))
     if not crops:
         raise TrainingError(f"{path} holds no file named like {layout.expected}, as {name} has")
     return crops
