@@ -46,7 +46,13 @@ def level_of(rate: float, rates: Sequence[float]) -> int:
 
 
 def shrink_by(image: NDArray[np.uint8], rate: float, kernel: str = "area") -> NDArray[np.uint8]:
-    """`image` shrunk by `rate` in both directions, at least one pixel large."""
+    """`image` shrunk by `rate` in both directions, at least one pixel large.
+
+    Raises:
+        TrainingError: when the kernel is unknown.
+    """
+    if kernel not in KERNELS:
+        raise TrainingError(f"unknown kernel {kernel!r}; choose from {', '.join(KERNELS)}")
     if rate == 1:
         return image
     height, width = (max(1, round(n / rate)) for n in image.shape[:2])
