@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 FULL_HEIGHT = 256
 """Height in pixels of a person at rate 1 (section IV)."""
+SMALL = ("resnet18", "resnet18-half")
+"""Backbones whose last stage is too narrow for sub-vectors of 512."""
 
 
 @dataclass(frozen=True)

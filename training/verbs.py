@@ -34,11 +34,16 @@ def read_sets(entries: list[str]) -> dict[str, Any]:
 
 
 def recipe_changes(name: str, **changes: Any) -> dict[str, Any]:
-    """What the command line changes of a recipe, which must exist; None changes nothing."""
-    from .recipe import RECIPES
+    """What the command line changes of a recipe, which must exist; None changes nothing.
+
+    A smaller backbone brings shorter sub-vectors with it.
+    """
+    from .recipe import RECIPES, SMALL
 
     if name not in RECIPES:
         raise TrainingError(f"unknown recipe {name!r}; choose from {', '.join(RECIPES)}")
+    if changes["backbone"] in SMALL and changes["sizes"] is None:
+        changes["sizes"] = (128,) * len(RECIPES[name].rates)
     return {k: v for k, v in changes.items() if v is not None}
 
 
@@ -220,6 +225,7 @@ def ablation(
     height: Annotated[int | None, typer.Option(help="of the input in px; half as wide")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="over all stages")] = None,
     persons: Annotated[int | None, typer.Option(min=2, help="people in a batch")] = None,
+    lr: Annotated[float | None, typer.Option(help="peak learning rate")] = None,
     sizes: Annotated[str | None, typer.Option(help="sub-vector sizes: 128,128,128,128")] = None,
     init: Annotated[
         str, typer.Option(help="first weights: auto, imagenet, random, a run or .safetensors")
@@ -258,6 +264,7 @@ def ablation(
         size=(height, height // 2) if height else None,
         epochs=epochs,
         persons=persons,
+        lr=lr,
         sizes=parse_sizes(sizes) if sizes else None,
         seed=seed,
     )
