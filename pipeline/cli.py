@@ -282,6 +282,7 @@ ELSEWHERE = {
     "eval": ("training.verbs", "evaluate", "Evaluate a trained network on unseen people."),
     "ablation": ("training.verbs", "ablation", "Train and evaluate every row of a table."),
     "export": ("training.verbs", "export", "Write a trained network as ONNX."),
+    "figures": ("training.verbs", "figures", "Draw what a trained network does."),
 }
 """Verbs of other packages: module and function, loaded when they are called, and what they do."""
 

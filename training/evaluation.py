@@ -52,18 +52,24 @@ class NetworkMatcher:
         self._known: dict[tuple[float, int], dict[str, Floats]] = {}
 
     def distances(self, query: Sequence[Crop], rate: float, gallery: Sequence[Crop]) -> Floats:
-        levels = [self._level(c, rate) for c in query]
-        entries = [self._level(c, 1) for c in gallery]
-        seen = self.embed(query, rate, levels)
         if self._gallery == "own":
-            stored = self.embed(gallery, 1, entries)
-            return distances(seen, stored, normalised=self._recipe.normalised)[0]
+            return self.pairwise(query, rate, gallery, 1)
+        levels = [self._level(c, rate) for c in query]
+        seen = self.embed(query, rate, levels)
         out = np.empty((len(query), len(gallery)), np.float32)
         for level in set(levels):
             rows = np.flatnonzero(np.array(levels) == level)
             stored = self.embed(gallery, 1, [level] * len(gallery))
             out[rows] = distances(seen[rows], stored, normalised=self._recipe.normalised)[0]
         return out
+
+    def pairwise(
+        self, query: Sequence[Crop], rate: float, gallery: Sequence[Crop], shrunk: float
+    ) -> Floats:
+        """``float32 (Q, G)`` of queries seen at `rate` and a gallery seen at `shrunk`."""
+        seen = self.embed(query, rate, [self._level(c, rate) for c in query])
+        stored = self.embed(gallery, shrunk, [self._level(c, shrunk) for c in gallery])
+        return distances(seen, stored, normalised=self._recipe.normalised)[0]
 
     def embed(self, crops: Sequence[Crop], rate: float, levels: Sequence[int]) -> Embeddings:
         """Embeddings of crops seen at `rate`; each is computed once."""

@@ -14,11 +14,12 @@ from reid import ReidError
 
 from .camera import CameraBatches, held_out, with_rendered, with_teacher
 from .datasets import Crop
+from .draw import draw_log
 from .errors import TrainingError
 from .protocol import Split, split_identities
 from .rates import RateBatches, camera_rate
 from .recipe import Recipe
-from .run import STATE, WEIGHTS, Run, save_weights, start
+from .run import CURVES, STATE, WEIGHTS, Run, save_weights, start
 from .trainer import Source, Trainer, train
 
 Told = Callable[[int, int, dict[str, float]], None]
@@ -85,6 +86,7 @@ def fit(
     train(trainer, out, told)
     if trainer.rank == 0:
         save_weights(trainer.trained, out / WEIGHTS)
+        draw_log(out, out / CURVES)
 
 
 def _source(
@@ -107,14 +109,15 @@ def full_height(crops: Sequence[Crop]) -> float:
 def training_crops(
     sets: dict[str, list[Crop]], split: int | None, recipe: Recipe
 ) -> tuple[list[Crop], list[Split]]:
-    """The crops of each set that a split trains on, and the splits.
+    """The crops of each set that a split trains on, and the splits; nobody trains on distractors.
 
     Args:
         sets: crops by name of the set. split: number, or None for all identities.
     """
     chosen: list[Crop] = []
     splits = []
-    for crops in sets.values():
+    for every in sets.values():
+        crops = [c for c in every if "/distractor/" not in c.identity]
         if split is None:
             chosen += crops
         elif recipe.camera:

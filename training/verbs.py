@@ -333,3 +333,31 @@ def export(
             for height, f in by_height(embedder, crops).items()
         )
         typer.echo(f"{set_name}, rank 1 / mAP by height of the query in px: {row}")
+
+
+def figures(
+    run: Annotated[Path, typer.Argument(help="folder of a run of nearfar train")],
+    dataset: Annotated[str, typer.Argument(metavar="SET", help="name=path of a folder or tar")],
+    out: Annotated[Path, typer.Option(help="folder of the PNGs")] = Path("figures"),
+    device: DeviceOption = "auto",
+) -> None:
+    """Draw what a trained network does with people it has not seen.
+
+    Example: `nearfar figures runs/mine market=people --out figures`
+
+    Ranked galleries by resolution of the query, t-SNE by person and by resolution, CMC curves,
+    distances of same and different people by pair of levels, values of the masks. They show the
+    people of the set: keep them where the set is kept.
+    """
+    from .draw import draw
+    from .fit import choose_device
+    from .protocol import split_identities
+    from .run import Run
+
+    facts = Run.read(run)
+    name, crops = next(iter(read_sets([dataset]).items()))
+    if facts.split is None and name in facts.sets:
+        raise TrainingError(f"{run} was trained on everybody of {name}: nobody is left to draw")
+    split = split_identities(crops, facts.split or 0)
+    for file in draw(run, crops, split, out, choose_device(device)):
+        typer.echo(str(file))

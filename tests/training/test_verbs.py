@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -168,3 +169,15 @@ def test_nobody_is_unseen_after_training_on_everybody(
         said = nearfar(verb, out, f"market={folder}")
         assert said.status == 2
         assert "trained on everybody" in said.out
+
+
+def test_figures_of_a_run(
+    folder: Path, run: Path, nearfar: Callable[..., Said], tmp_path: Path
+) -> None:
+    said = nearfar("figures", run, f"market={folder}", "--out", tmp_path)
+    assert said.status == 0
+    assert (run / "curves.png").stat().st_size > 10_000
+    drawn = {p.stem: cv2.imread(str(p)) for p in tmp_path.glob("*.png")}
+    names = {"ranking", "tsne-identity", "tsne-resolution", "cmc", "distances", "masks"}
+    assert set(drawn) == names
+    assert all(image.shape[0] > 300 and image.std() > 10 for image in drawn.values())
