@@ -113,9 +113,8 @@ class RateBatches:
                 for rate in recipe.rates
             ]
         )
-        pictures = recipe.persons * recipe.views // (2 if recipe.copies else 1)
-        self.steps = max(1, math.ceil(len(crops) / pictures))
-        """Steps of an epoch: each picture comes once, on average."""
+        self.steps = math.ceil(len(crops) / (recipe.persons * recipe.views))
+        """Steps of an epoch: each picture comes once, on average; a copy counts."""
 
     def batch(self, step: int) -> Batch:
         """The batch of step `step`, the same at each call."""

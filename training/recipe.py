@@ -84,6 +84,7 @@ RECIPES: dict[str, Recipe] = {
     "paper": Recipe(),
     "best": Recipe(
         neck=True,
+        progressive=False,
         contrastive=0.5,
         prefix=1.0,
         smoothing=0.1,

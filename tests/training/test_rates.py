@@ -77,7 +77,7 @@ def test_persons_and_views_are_as_the_recipe_says() -> None:
 
 def test_copies_bring_each_picture_sharp_and_shrunk() -> None:
     batches = RateBatches(people(), replace(RECIPE, copies=True), CPU)
-    assert batches.steps == 4
+    assert batches.steps == 2
     batch = batches.batch(3)
     assert (batch.level[::2] == 4).all()
     assert torch.equal(batch.picture[::2], batch.picture[1::2])
