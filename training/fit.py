@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from .errors import TrainingError
 from .protocol import Split, split_identities
 from .rates import RateBatches, camera_rate
 from .recipe import Recipe
-from .run import CURVES, STATE, WEIGHTS, Run, save_weights, start
+from .run import CURVES, FACTS, STATE, WEIGHTS, Run, save_weights, start
 from .trainer import Source, Trainer, train
 
 Told = Callable[[int, int, dict[str, float]], None]
@@ -67,7 +67,10 @@ def fit(
     Raises:
         TrainingError: when `out` holds a run of other facts.
     """
-    if (out / "run.json").exists() and Run.read(out) != run:
+    begun = Run.read(out) if (out / FACTS).exists() else None
+    if begun and (
+        replace(begun, init=run.init) != run or run.init not in ("auto", begun.init.split(" ")[0])
+    ):
         raise TrainingError(
             f"{out} holds a run with other settings; give another --out or remove it"
         )
@@ -75,14 +78,14 @@ def fit(
         return
     try:
         trainer = Trainer(run.recipe, _source(crops, run, out, device, extras), device)
-        if not (out / STATE).exists():
-            start(trainer.network, run.init)
+        if begun is None or not (out / STATE).exists():
+            begun = replace(run, init=start(trainer.network, run.init))
             if trainer.average is not None:
                 trainer.average.module.load_state_dict(trainer.network.state_dict())
     except ReidError as error:
         raise TrainingError(str(error)) from error
     if trainer.rank == 0:
-        run.write(out)
+        begun.write(out)
     train(trainer, out, told)
     if trainer.rank == 0:
         save_weights(trainer.trained, out / WEIGHTS)

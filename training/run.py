@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ WEIGHTS, FACTS, STATE, LOG, CURVES = (
     "log.csv",
     "curves.png",
 )
+FETCH_TIMEOUT = 20.0
+"""Seconds after which a server of weights that says nothing is given up."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Run:
     Args:
         recipe: how. sets: names of the sets. split: number of the split by identities; None if all
             identities were trained on. kernel: by which pictures were shrunk.
-        init: where the first weights came from.
+        init: where the first weights came from: ``imagenet``, ``random``, or a file and its digest;
+            ``auto`` only before the run has begun.
         full_height: median height in pixels of the training pictures at rate 1.
     """
 
@@ -107,6 +112,9 @@ def start(network: ResolutionAdaptiveNet, init: str) -> str:
         init: ``imagenet`` (torchvision's, fetched), ``auto`` (those where they can be had, else
             random), ``random``, or a path: a run's folder or a ``.safetensors`` file.
 
+    Returns:
+        ``imagenet``, ``random``, or the path with the SHA-256 of its file.
+
     Raises:
         TrainingError: when the weights can't be had or fit nowhere.
     """
@@ -125,10 +133,9 @@ def start(network: ResolutionAdaptiveNet, init: str) -> str:
         weights = load_file(path)
     except Exception as error:
         raise TrainingError(f"no weights to start from at {path}: {error}") from error
-    _take(
-        network, {k: v for k, v in weights.items() if k.split(".")[0] in ("stem", "stages")}, path
-    )
-    return str(init)
+    body = {k: v for k, v in weights.items() if k.split(".")[0] in ("stem", "stages")}
+    _take(network, body, path)
+    return f"{init} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
 def _imagenet(network: ResolutionAdaptiveNet) -> str:
@@ -137,6 +144,8 @@ def _imagenet(network: ResolutionAdaptiveNet) -> str:
 
     if network.backbone not in ("resnet50", "resnet18"):
         raise TrainingError(f"there are no ImageNet weights for {network.backbone}")
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(FETCH_TIMEOUT)
     try:
         weights = torchvision.models.get_model_weights(network.backbone).DEFAULT.get_state_dict(
             progress=False, check_hash=True
@@ -145,6 +154,8 @@ def _imagenet(network: ResolutionAdaptiveNet) -> str:
         raise TrainingError(
             f"ImageNet weights can't be fetched ({error}); give --init PATH or --init random"
         ) from error
+    finally:
+        socket.setdefaulttimeout(patience)
     names = {"conv1": "stem.0", "bn1": "stem.1"}
     names |= {f"layer{i + 1}": f"stages.{i}" for i in range(4)}
     renamed = {}

@@ -143,7 +143,10 @@ def train(
     )
     with processes(), EpochBar() as bar:
         fit(crops, run, out, chosen_device, bar.update, Extras(teacher, rendered))
-    typer.echo(f"{len(crops)} pictures of {len({c.identity for c in crops})} people; run in {out}")
+    typer.echo(
+        f"{len(crops)} pictures of {len({c.identity for c in crops})} people, "
+        f"first weights: {Run.read(out).init}; run in {out}"
+    )
 
 
 def evaluate(

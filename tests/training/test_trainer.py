@@ -189,7 +189,7 @@ def test_weights_start_from_another_run(tmp_path: Path) -> None:
     save_weights(given, tmp_path / "weights.safetensors")
     for source in (tmp_path, tmp_path / "weights.safetensors"):
         taken = ResolutionAdaptiveNet("resnet18-half", (4, 4, 4))
-        assert start(taken, str(source)) == str(source)
+        assert start(taken, str(source)).startswith(f"{source} sha256:")
         assert torch.equal(taken.stages[3][1].conv2.weight, given.stages[3][1].conv2.weight)
         assert not torch.equal(taken.embed[0].weight[:8], given.embed[0].weight[:8])
     with pytest.raises(TrainingError, match="fits another backbone"):
@@ -257,3 +257,29 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     network, _ = load_network(out)
     assert all(torch.isfinite(p).all() for p in network.parameters())
     assert (out / "log.csv").read_text().count("\n") == 5
+
+
+def test_weights_that_cannot_be_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    network = ResolutionAdaptiveNet("resnet18", (4, 4))
+    with pytest.raises(TrainingError, match="can't be fetched"):
+        start(network, "imagenet")
+    assert start(network, "auto") == "random"
+
+
+def test_imagenet_weights_fill_stem_and_stages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torchvision
+
+    given = torchvision.models.resnet18()
+    weights = torchvision.models.ResNet18_Weights
+    monkeypatch.setattr(weights, "get_state_dict", lambda *_, **__: given.state_dict())
+    network = ResolutionAdaptiveNet("resnet18", (4, 4)).eval()
+    assert start(network, "auto") == "imagenet"
+    x = torch.randn(2, 3, 64, 32)
+    given.eval()
+    with torch.no_grad():
+        stem = given.maxpool(given.relu(given.bn1(given.conv1(x))))
+        torch.testing.assert_close(network.stages[0](network.stem(x)), given.layer1(stem))

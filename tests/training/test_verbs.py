@@ -58,7 +58,7 @@ def run(
     call = ("train", f"market={folder}", *SMALL, "--no-progressive", "--out", out, "--epochs", 30)
     said = nearfar(*call)
     assert said.status == 0
-    assert "144 pictures of 24 people" in said.out
+    assert "144 pictures of 24 people, first weights: random" in said.out
     return out
 
 
