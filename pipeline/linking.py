@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from reid import Calibration, Embeddings
+from reid import Calibration
 from storage import Gallery, StoredTrack
 from tracker import Constraints, Identity, LinkSettings, PairEvidence, Tracklet, link
 
@@ -43,30 +41,14 @@ def link_gallery(
     Returns:
         Identities by number, each with its tracks in order of time.
     """
-    tracks = {t.id: t for t in gallery.tracks()}
-    tracklets = [Tracklet(t.id, t.camera, t.first, t.last, spread(t)) for t in tracks.values()]
+    tracks = {t.id: t for t in gallery.tracks(looks=LOOKS)}
+    tracklets = [Tracklet(t.id, t.camera, t.first, t.last, t.embeddings) for t in tracks.values()]
     identities = link(tracklets, calibration, constraints, settings)
     assignments = {track: i for i, identity in enumerate(identities) for track in identity.tracks}
     support = {track: one.support(track) for one in identities for track in one.tracks}
     numbers = gallery.save_identities(assignments, support)
     linked = [_linked(numbers[i], one, tracks, support) for i, one in enumerate(identities)]
     return sorted(linked, key=lambda one: one.identity)
-
-
-def spread(track: StoredTrack, most: int = LOOKS) -> Embeddings:
-    """At most `most` embeddings of a track: the best of each of as many spans of its time."""
-    found = track.embeddings
-    if len(found) <= most:
-        return found
-    span = np.minimum(
-        (track.times - track.times[0]) / (np.ptp(track.times) + 1e-9) * most, most - 1
-    )
-    rows = [
-        members[np.argmax(found.quality[members])]
-        for s in range(most)
-        if len(members := np.flatnonzero(span.astype(int) == s))
-    ]
-    return found[np.array(rows)]
 
 
 def _linked(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select
 
 from reid import ModelInfo
 
-from . import schema, sqlite, vectors
+from . import schema, vectors
 from .crops import Crops
 from .database import REVISIONS, Database
 from .errors import GalleryDamaged
@@ -34,7 +35,7 @@ def info(connection: Connection, database: Database, model: ModelInfo | None) ->
         embeddings=count(schema.Embedding),
         crops=count(schema.Crop),
         identities=connection.scalar(living) or 0,
-        database_bytes=sqlite.size(database.path),
+        database_bytes=database.backend.size(connection),
         crop_bytes=int(connection.scalar(select(func.sum(schema.Crop.bytes))) or 0),
         model=model,
         schema=REVISIONS[-1],
@@ -43,10 +44,24 @@ def info(connection: Connection, database: Database, model: ModelInfo | None) ->
     )
 
 
-def problems(connection: Connection, crops: Crops) -> list[str]:
+def leftovers(database: Database, crops: Crops) -> list[Path]:
+    """Files of crops that no row names.
+
+    What is written meanwhile may look like one at first; the second look sees its row.
+    """
+    with database.read() as connection:
+        found = crops.leftovers(connection)
+    if not found:
+        return []
+    with database.read() as connection:
+        return sorted(set(found) & set(crops.leftovers(connection)))
+
+
+def problems(connection: Connection, database: Database, crops: Crops) -> list[str]:
     """What is wrong with a gallery, one line each; empty when all is well."""
-    return sqlite.broken_pages(connection) or [
-        *sqlite.broken_keys(connection),
+    pages, keys = database.backend.problems(connection)
+    return pages or [
+        *keys,
         *_vectors(connection),
         *_tracks(connection),
         *_sessions(connection),
@@ -128,7 +143,7 @@ def _identities(connection: Connection) -> Iterator[str]:
 def _crops(connection: Connection, crops: Crops) -> Iterator[str]:
     for sha, size in connection.execute(select(schema.Crop.sha256, schema.Crop.bytes)):
         try:
-            if len(crops.read(sha)) != size:
+            if len(crops.read(connection, sha)) != size:
                 yield f"crop {sha} has not the {size} bytes of its row"
         except GalleryDamaged as error:
             yield str(error)

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from . import schema
+from . import counters, schema
 from .errors import StorageError
 
 
@@ -71,6 +71,7 @@ def carry_over(
 
 def _move(connection: Connection, moves: Mapping[int, int | None]) -> None:
     if moves:
+        counters.count_up(connection, counters.IDENTITIES)
         connection.execute(
             update(schema.Track.__table__)  # type: ignore[arg-type]
             .where(schema.Track.id == bindparam("track"))
