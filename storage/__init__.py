@@ -1,5 +1,6 @@
 """The gallery: what was seen where and when, who it was, and the search for a person."""
 
+from .audit import AuditEntry, AuditLog, AuditProof
 from .errors import (
     GalleryDamaged,
     GalleryFull,
@@ -14,7 +15,10 @@ from .errors import (
     StorageError,
 )
 from .gallery import Gallery
+from .holds import LegalHold
+from .life import Life
 from .mending import Repair
+from .people import Change, People
 from .records import (
     Appearance,
     BoxRow,
@@ -28,10 +32,15 @@ from .records import (
     StoredTrack,
     TrackUpdate,
 )
+from .removal import Removed
 
 __all__ = [
     "Appearance",
+    "AuditEntry",
+    "AuditLog",
+    "AuditProof",
     "BoxRow",
+    "Change",
     "Gallery",
     "GalleryDamaged",
     "GalleryFull",
@@ -43,8 +52,12 @@ __all__ = [
     "GalleryReadOnly",
     "GalleryTooNew",
     "GalleryUnreachable",
+    "LegalHold",
+    "Life",
     "NotAGallery",
     "ObservationRow",
+    "People",
+    "Removed",
     "Repair",
     "SearchHit",
     "SearchPage",

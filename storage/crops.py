@@ -88,9 +88,9 @@ class FolderCrops:
         places = {sha: self.path(sha) for sha in pictures}
         with self._explained():
             self.clear(connection)
+            if pictures:
+                self.doubt(connection, list(pictures))
             new = [sha for sha in pictures if not _holds(places[sha], len(pictures[sha]))]
-            if new:
-                self.doubt(connection, new)
             parts = {sha: places[sha].with_suffix(f".{os.getpid()}.part") for sha in new}
             try:
                 for sha, part in parts.items():
@@ -139,6 +139,7 @@ class FolderCrops:
                 path.unlink(missing_ok=True)
                 for part in path.parent.glob(f"{sha}.*.part"):
                     part.unlink(missing_ok=True)
+            self._doubts.unlink(missing_ok=True)
 
     def leftovers(self, connection: Connection) -> list[Path]:
         """See `Crops.leftovers`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -13,12 +15,15 @@ from sqlalchemy import Connection
 from reid import Embeddings, ModelInfo
 
 from . import checks, identities, mending, reading, schema, search, writing
+from .audit import AuditLog
 from .crops import Crops
 from .database import Database
 from .errors import GalleryDamaged, GalleryLocked, StorageError
+from .life import Life
 from .mending import Repair
 from .mirror import Mirror
 from .models import settle_model
+from .people import People
 from .records import (
     BoxRow,
     GalleryInfo,
@@ -43,10 +48,16 @@ class Gallery:
     """
 
     def __init__(
-        self, database: Database, crops: Crops, model: ModelInfo | None, model_id: int | None
+        self,
+        database: Database,
+        crops: Crops,
+        actor: str,
+        model: ModelInfo | None,
+        model_id: int | None,
     ) -> None:
         self._database = database
         self._crops = crops
+        self._actor = actor
         self._model_id = model_id
         self._mirror: Mirror | None = None
         self._mirror_lock = Lock()
@@ -63,6 +74,7 @@ class Gallery:
         timeout: float = 10.0,
         durable: bool = False,
         crops: CropPlace | None = None,
+        actor: str | None = None,
     ) -> Gallery:
         """Opens a gallery, brings an older schema up to date.
 
@@ -75,6 +87,7 @@ class Gallery:
             timeout: seconds to wait for another writer.
             durable: what was acknowledged survives a power cut. Otherwise the last moments before
                 one may be lost, but nothing is torn; a crash of the program alone loses nothing.
+            actor: who is at work, for the audit log; the user of the operating system if None.
             crops: keep pictures as files in a ``folder`` beside the database (usual for SQLite) or
                 ``inside`` it (always so on a server). A gallery that holds pictures stays as it is.
 
@@ -89,7 +102,7 @@ class Gallery:
             kept = settle_crops(database, crops)
             if not read_only:
                 _clear_doubtful(database, kept)
-            return cls(database, kept, *settle_model(database, model))
+            return cls(database, kept, actor or _user(), *settle_model(database, model))
         except BaseException:
             database.close()
             raise
@@ -108,6 +121,21 @@ class Gallery:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def life(self) -> Life:
+        """What is kept, what goes and what may not."""
+        return Life(self._database, self._crops, self._actor, self._forget)
+
+    @property
+    def people(self) -> People:
+        """What a person says about who is who."""
+        return People(self._database, self._actor)
+
+    @property
+    def audit(self) -> AuditLog:
+        """Who did what."""
+        return AuditLog(self._database, self._actor)
 
     def begin_session(
         self, camera: str, source: str, content: str, start: float, fps: float
@@ -334,11 +362,24 @@ class Gallery:
         """
         return self._crops.path(sha)
 
+    def _forget(self) -> None:
+        """Has the vectors in memory follow what was removed."""
+        with self._mirror_lock, self._database.read() as connection:
+            if self._mirror is not None:
+                self._mirror.refresh(connection)
+
     def _tracks(
         self, connection: Connection, looks: int | None, *conditions: object
     ) -> list[StoredTrack]:
         sizes = self.model.sizes if self.model else (0,)
         return reading.tracks(connection, sizes, self._model_id, looks, *conditions)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name
+        return f"user {os.getuid()}"
 
 
 def _of_cameras(cameras: Sequence[str] | None) -> list[object]:

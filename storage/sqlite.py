@@ -127,6 +127,7 @@ class Sqlite:
         try:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA query_only = {int(self._read_only)}")
             connection.execute("PRAGMA schema_version").fetchone()
         except BaseException:

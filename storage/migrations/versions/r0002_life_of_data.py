@@ -13,6 +13,21 @@ depends_on = None
 KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 NEVER_REUSED = {"sqlite_autoincrement": True}
 
+APPEND_ONLY = {
+    "sqlite": [
+        f"CREATE TRIGGER audit_no_{what} BEFORE {what} ON audit "
+        "BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END"
+        for what in ("update", "delete")
+    ],
+    "postgresql": [
+        "CREATE FUNCTION nearfar_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        "BEGIN RAISE EXCEPTION 'the audit log is only added to'; END $$",
+        "CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+        "FOR EACH STATEMENT EXECUTE FUNCTION nearfar_append_only()",
+    ],
+}
+"""Keeps programs and people from changing the past by accident; the chain tells of intent."""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -71,3 +86,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
         **NEVER_REUSED,
     )
+    for statement in APPEND_ONLY[op.get_bind().dialect.name]:
+        op.execute(statement)
