@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_copies import register
 from .terminal import one_line_errors, parse_time, print_json, say
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Look into a gallery, correct it, remove from it.", no_args_is_help=True)
 audit_app = typer.Typer(help="Who did what.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+register(app)
 
 Place = Annotated[str, typer.Argument(help="path or URL of the gallery")]
 PlaceOption = Annotated[str, typer.Option("--gallery", help="path or URL of the gallery")]

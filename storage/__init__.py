@@ -1,6 +1,7 @@
 """The gallery: what was seen where and when, who it was, and the search for a person."""
 
 from .audit import AuditEntry, AuditLog, AuditProof
+from .copying import copy, export, import_
 from .errors import (
     GalleryDamaged,
     GalleryFull,
@@ -32,6 +33,7 @@ from .records import (
     StoredTrack,
     TrackUpdate,
 )
+from .reindexing import reindex
 from .removal import Removed
 
 __all__ = [
@@ -67,4 +69,8 @@ __all__ = [
     "StoredIdentity",
     "StoredTrack",
     "TrackUpdate",
+    "copy",
+    "export",
+    "import_",
+    "reindex",
 ]

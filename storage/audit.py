@@ -134,7 +134,7 @@ def _rows(connection: Connection) -> Iterator[Any]:
     query = select(
         audit.id, audit.time, audit.actor, audit.action, audit.details, audit.hash
     ).order_by(audit.id)
-    with connection.execution_options(yield_per=CHUNK).execute(query) as rows:
+    with connection.execute(query, execution_options={"yield_per": CHUNK}) as rows:
         yield from rows
 
 

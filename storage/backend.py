@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Table
 
 from .errors import StorageError
 
@@ -48,6 +48,12 @@ class Backend(Protocol):
 
     def problems(self, connection: Connection) -> tuple[list[str], list[str]]:
         """What is wrong with its pages (then nothing else can be trusted), and with its keys."""
+
+    def highest_id(self, connection: Connection, table: Table) -> int:
+        """The highest id that a table ever gave out, of rows that are gone too; 0 for none."""
+
+    def raise_id(self, connection: Connection, table: Table, id_: int) -> None:
+        """Has a table give out ids above this one from now on."""
 
     def vacuum(self) -> None:
         """Gives the room of removed rows back; nothing of them is left in the files."""

@@ -22,7 +22,7 @@ from .errors import GalleryDamaged, GalleryLocked, StorageError
 from .life import Life
 from .mending import Repair
 from .mirror import Mirror
-from .models import settle_model
+from .models import require_active, settle_model
 from .people import People
 from .records import (
     BoxRow,
@@ -179,6 +179,7 @@ class Gallery:
         self._database.require_writing()
         batch = writing.Batch(tracks, position=position, model=self.model)
         with self._database.write() as connection:
+            require_active(connection, self._database.name, self._model_id)
             writing.advance(connection, session_id, position, frames_lost, state)
             writing.add(connection, session_id, batch, self._crops, self._model_id)
 
@@ -314,6 +315,7 @@ class Gallery:
         with ExitStack() as stack:
             with self._mirror_lock:
                 connection = stack.enter_context(self._database.read())
+                require_active(connection, self._database.name, self._model_id)
                 if self._mirror is None:
                     self._mirror = Mirror(self.model.sizes, self._model_id)
                 view = self._mirror.refresh(connection)

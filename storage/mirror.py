@@ -114,7 +114,7 @@ class Mirror:
             .where(embedding.model_id == self._model_id, observation.id > self._last)
             .order_by(observation.id)
         )
-        with connection.execution_options(yield_per=CHUNK).execute(query) as rows:
+        with connection.execute(query, execution_options={"yield_per": CHUNK}) as rows:
             for chunk in rows.partitions():
                 self._add(*zip(*chunk, strict=True))
 

@@ -56,3 +56,13 @@ def _refuse_other(place: str, stored: ModelInfo | None, model: ModelInfo) -> Non
             f"{place} holds vectors of {stored.name} ({stored.fingerprint}), the embedder is "
             f"{model.name} ({model.fingerprint}): use that embedder or another gallery"
         )
+
+
+def require_active(connection: Connection, place: str, model_id: int | None) -> None:
+    """Raises GalleryModelMismatch where the gallery was moved to another model since opening."""
+    if model_id is not None:
+        active = select(schema.Model.active).where(schema.Model.id == model_id)
+        if not connection.scalar(active):
+            raise GalleryModelMismatch(
+                f"{place} was moved to another model meanwhile: open it again with that embedder"
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, make_url, select
+from sqlalchemy import Connection, Table, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from . import schema
@@ -136,6 +136,28 @@ class Postgres:
                     for value in connection.scalars(wrong)
                 ]
         return [], broken
+
+    def highest_id(self, connection: Connection, table: Table) -> int:
+        """See `backend.Backend.highest_id`."""
+        if "id" not in table.columns:
+            return 0
+        name = connection.scalar(select(func.pg_get_serial_sequence(table.name, "id")))
+        return int(
+            connection.execute(
+                text(
+                    "SELECT last_value FROM pg_sequences WHERE format('%I.%I', schemaname, "
+                    "sequencename) = :name"
+                ),
+                {"name": name},
+            ).scalar()
+            or 0
+        )
+
+    def raise_id(self, connection: Connection, table: Table, id_: int) -> None:
+        """See `backend.Backend.raise_id`."""
+        if "id" in table.columns and id_ > 0:
+            name = func.pg_get_serial_sequence(table.name, "id")
+            connection.execute(select(func.setval(name, id_)))
 
     def vacuum(self) -> None:
         """Writes the tables anew without removed rows; holds up everybody else meanwhile."""

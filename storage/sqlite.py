@@ -8,7 +8,17 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, QueuePool, create_engine, event, make_url
+from sqlalchemy import (
+    Connection,
+    QueuePool,
+    Table,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError
 
 from .errors import (
@@ -91,6 +101,25 @@ class Sqlite:
             [f"database: {row[0]}" for row in checked if row[0] != "ok"],
             [f"{table} row {row} names no row of {parent}" for table, row, parent, _ in keys],
         )
+
+    def highest_id(self, connection: Connection, table: Table) -> int:
+        """See `backend.Backend.highest_id`."""
+        if "id" not in table.columns:
+            return 0
+        given = connection.execute(
+            text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name}
+        ).scalar()
+        return int(given or connection.scalar(select(func.max(table.c.id))) or 0)
+
+    def raise_id(self, connection: Connection, table: Table, id_: int) -> None:
+        """See `backend.Backend.raise_id`; only tables that never use an id again keep count."""
+        if not table.dialect_options["sqlite"]["autoincrement"]:
+            return
+        row = {"name": table.name, "id": id_}
+        known = text("UPDATE sqlite_sequence SET seq = max(seq, :id) WHERE name = :name")
+        if not connection.execute(known, row).rowcount:
+            new = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :id)")
+            connection.execute(new, row)
 
     def vacuum(self) -> None:
         """Writes the file anew without free pages and empties the log.

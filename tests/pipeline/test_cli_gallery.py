@@ -136,6 +136,45 @@ def test_searches_are_noted_where_that_is_wanted(nearfar: Call, processed: Proce
     one_line(nearfar("gallery", "audit", "searches", "maybe", "--gallery", place), 2, "on or off")
 
 
+def test_export_import_copy(nearfar: Call, small: str) -> None:
+    exported = facts(nearfar, "export", small, "backup")
+    assert facts(nearfar, "import", "backup", "again.db", "--crops", "inside") == exported
+    assert not Path("again.crops").exists()
+    said = nearfar("gallery", "copy", "again.db", "third.db")
+    assert said.out == "again.db copied: 3 tracks, 3 observations, 3 pictures, compared\n"
+    for place in ("again.db", "third.db"):
+        assert nearfar("gallery", "check", place).status == 0
+    one_line(nearfar("gallery", "copy", small, "third.db"), 1, "third.db is not empty")
+    one_line(nearfar("gallery", "import", "none", "new.db"), 2, "whole export")
+    one_line(nearfar("gallery", "import", "backup", "new.db", "--crops", "out"), 2, "folder or")
+
+
+def test_reindex(nearfar: Call, processed: Processed, tmp_path: Path) -> None:
+    place = tmp_path / "moved.db"
+    assert nearfar("gallery", "copy", processed.gallery, place).status == 0
+    before = facts(nearfar, "info", place)
+    one_line(nearfar("gallery", "reindex", place, "--device", "cpu"), 1, "holds vectors of")
+    connection = sqlite3.connect(place)
+    fingerprint = before["model"].split()[-1]
+    connection.execute(
+        "UPDATE model SET fingerprint = 'feed', info = replace(info, ?, 'feed')", (fingerprint,)
+    )
+    connection.commit()
+    connection.close()
+    with Gallery.open(processed.gallery, read_only=True) as gallery:
+        old = gallery.tracks()
+    done = facts(nearfar, "reindex", place, "--device", "cpu")
+    assert done == {"vectors": before["embeddings"], "lost": 0}
+    assert facts(nearfar, "info", place)["model"] == before["model"]
+    with Gallery.open(place, read_only=True) as gallery:
+        assert gallery.check() == []
+        new = gallery.tracks()
+    for one, other in zip(old, new, strict=True):
+        a, b = one.embeddings.vectors, other.embeddings.vectors
+        cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+        assert cosine.min() > 0.8  # the pictures are JPEG by now
+
+
 def test_ages_and_sizes() -> None:
     assert (parse_age("30d"), parse_age("1.5h"), parse_age(None)) == (2_592_000, 5400, None)
     assert (parse_size("50GB"), parse_size("1.5 mb"), parse_size("7")) == (50 * 10**9, 1500000, 7)
