@@ -1,7 +1,7 @@
 """What a gallery costs: writing, loading into memory, memory, searching by level of the query.
 
     python benchmarks/gallery.py [--rows 10000,100000] [--queries 20] [--sizes 128,128,128,128]
-                                 [--gallery URL] [--json]
+                                 [--gallery URL] [--beside] [--json]
 
 Observations are random and seeded: vectors in clusters, one a person, of mixed levels. Beside the
 search of `Gallery` stand, on the same vectors in the same process and with as many threads
@@ -13,6 +13,11 @@ search of `Gallery` stand, on the same vectors in the same process and with as m
   where faiss is installed (`pip install faiss-cpu`; nearfar does not need it). They compare a
   query with zeros where a row's level is lower, which is not the distance that is wanted; their
   time is what counts here.
+
+With ``--beside``, on the largest gallery: rows written a second while another process searches,
+with and without ``durable``, and what that does to the searches; how long a writer waits at most
+while another process purges half of the rows; what the database takes before that and after a
+vacuum.
 
 ``exact`` is the share of queries whose likeliest track scores what the literal definition says.
 Observations have no pictures here, so writing is that of rows and vectors.
@@ -29,6 +34,9 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -225,6 +233,72 @@ def measure(place: str, rows: int, sizes: tuple[int, ...], n: int) -> dict[str, 
     return out
 
 
+def search_on(place: str, sizes: tuple[int, ...], stop: Event, told: Connection) -> None:
+    """Searches until told to stop, then hands over the milliseconds of each search."""
+    query, spent = the_queries(1, len(sizes), sizes), []
+    with Gallery.open(place, model=a_model(sizes), read_only=True) as gallery:
+        gallery.search(query)
+        told.send(None)
+        while not stop.is_set():
+            began = perf_counter()
+            gallery.search(query)
+            spent.append(1e3 * (perf_counter() - began))
+    told.send(spent)
+
+
+def purge_half(place: str, sizes: tuple[int, ...], before: float, told: Connection) -> None:
+    """Purges what was seen before a time and hands over the seconds."""
+    with Gallery.open(place, model=a_model(sizes)) as gallery:
+        told.send(None)
+        began = perf_counter()
+        removed = gallery.life.purge(before=before)
+        told.send((removed.observations, perf_counter() - began))
+
+
+def beside(place: str, rows: int, sizes: tuple[int, ...]) -> dict[str, Any]:
+    """What writers, readers and a purge do to each other, in processes of their own."""
+    context, out = get_context("spawn"), {}
+    more = rows
+    for durable in (False, True):
+        stop, (here, there) = context.Event(), context.Pipe()
+        reader = context.Process(target=search_on, args=(place, sizes, stop, there))
+        reader.start()
+        here.recv()
+        with Gallery.open(place, model=a_model(sizes), durable=durable) as gallery:
+            seconds = write(gallery, more, more + 20 * PER_APPEND, sizes)
+        more += 20 * PER_APPEND
+        stop.set()
+        spent = here.recv()
+        reader.join()
+        out["durable" if durable else "normal"] = {
+            "written_per_second": 20 * PER_APPEND / seconds,
+            "search_p50": float(np.median(spent)),
+            "search_p99": float(np.percentile(spent, 99)),
+        }
+    here, there = context.Pipe()
+    purger = context.Process(target=purge_half, args=(place, sizes, rows / 2, there))
+    with Gallery.open(place, model=a_model(sizes)) as gallery:
+        before = gallery.info().database_bytes
+        purger.start()
+        here.recv()
+        waits = []
+        while not here.poll():
+            waits.append(1e3 * write(gallery, more, more + PER_TRACK, sizes))
+            more += PER_TRACK
+        count, seconds = here.recv()
+        purger.join()
+        gallery.life.vacuum()
+        out["purge"] = {
+            "observations": count,
+            "seconds": seconds,
+            "writer_p50": float(np.median(waits)),
+            "writer_longest": max(waits),
+            "bytes_before": before,
+            "bytes_after": gallery.info().database_bytes,
+        }
+    return out
+
+
 def rivals(matrix: np.ndarray, queries: np.ndarray, n: int) -> dict[str, dict[str, float]]:
     """faiss on full-length vectors, where it is installed."""
     try:
@@ -280,6 +354,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=20, help="of each level")
     parser.add_argument("--sizes", default="128,128,128,128", help="numbers in each sub-vector")
     parser.add_argument("--gallery", help="an empty place; a file that is removed if none")
+    parser.add_argument("--beside", action="store_true", help="writers, readers, a purge at once")
     parser.add_argument("--json", action="store_true", help="print all figures")
     arguments = parser.parse_args()
     sizes = tuple(int(size) for size in arguments.sizes.split(","))
@@ -289,7 +364,13 @@ def main() -> None:
             measure(place, int(rows), sizes, arguments.queries)
             for rows in arguments.rows.split(",")
         ]
-    print(json.dumps(results, indent=2) if arguments.json else table(results))
+        both = beside(place, results[-1]["rows"], sizes) if arguments.beside else {}
+    if arguments.json:
+        print(json.dumps({"alone": results, "beside": both}, indent=2))
+    else:
+        print(table(results))
+        for what, facts in both.items():
+            print(what, *(f"{name} {value:,.0f}" for name, value in facts.items()), sep="  ")
 
 
 if __name__ == "__main__":
