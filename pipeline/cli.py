@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .cli_gallery import app as gallery_app
+from .errors import CallError
 from .terminal import (
     CameraBars,
     one_line_errors,
@@ -19,13 +21,14 @@ from .terminal import (
     stop_on_signal,
 )
 
+HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="nearfar",
     help="Recognise a person across cameras although they see them at very different sizes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
 site_app = typer.Typer(help="Check site files.", no_args_is_help=True)
 app.add_typer(gallery_app, name="gallery")
@@ -240,6 +243,43 @@ def site_check(file: Annotated[Path, typer.Argument(help="the site file")]) -> N
         f"{file}: {len(site.cameras)} cameras, {len(site.overlaps or [])} overlaps, "
         f"{len(site.travel)} travel times"
     )
+
+
+ELSEWHERE = {
+    "train": ("training.verbs", "train", "Train a network on labelled crops."),
+    "eval": ("training.verbs", "evaluate", "Evaluate a trained network on unseen people."),
+    "ablation": ("training.verbs", "ablation", "Train and evaluate every row of a table."),
+    "export": ("training.verbs", "export", "Write a trained network as ONNX."),
+    "figures": ("training.verbs", "figures", "Draw what a trained network does."),
+}
+"""Verbs of other packages: module and function, loaded when they are called, and what they do."""
+
+
+def _lazily(verb: str) -> None:
+    module, function, summary = ELSEWHERE[verb]
+
+    @app.command(
+        verb,
+        help=summary,
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )
+    def forward(context: typer.Context) -> None:
+        with one_line_errors():
+            try:
+                loaded = getattr(import_module(module), function)
+            except ImportError as error:
+                raise CallError(
+                    f"{verb} needs what pip install 'nearfar[train]' installs ({error})"
+                ) from error
+            inner = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
+            inner.command(context_settings=HELP)(loaded)
+            command = typer.main.get_command(inner)
+            command.main(context.args, prog_name=f"nearfar {verb}", standalone_mode=False)
+
+
+for _verb in ELSEWHERE:
+    _lazily(_verb)
 
 
 def main() -> None:
