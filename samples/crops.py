@@ -80,7 +80,7 @@ def person_crops(
             yield person.identity, view, _crop(rng, person, atlas, stages, size)
 
 
-def write_people(folder: Path, seed: int, people: int, views: int, height: int = 256) -> None:
+def write_people(folder: Path | str, seed: int, people: int, views: int, height: int = 256) -> None:
     """Writes `person_crops` as PNG in Market-1501's naming, so that each view is a camera's.
 
     Half of the people go to ``bounding_box_train``; of the others the first view is the query,
@@ -90,7 +90,7 @@ def write_people(folder: Path, seed: int, people: int, views: int, height: int =
         part = "bounding_box_train" if identity <= people // 2 else "bounding_box_test"
         if part == "bounding_box_test" and view == 0:
             part = "query"
-        path = folder / part / f"{identity:04d}_c{view + 1}s1_{view:06d}_00.png"
+        path = Path(folder) / part / f"{identity:04d}_c{view + 1}s1_{view:06d}_00.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         if not cv2.imwrite(str(path), crop):
             raise SamplesError(f"can't write {path}; is the disk full?")

@@ -22,7 +22,7 @@ from .metrics import Retrieval, mean
 from .protocol import Protocol, Split, manifest, split_identities
 from .rates import camera_rate
 from .recipe import RECIPES, Recipe
-from .run import STATE, Run, load_network
+from .run import STATE, Run, load_network, with_digest
 from .tables import Row
 
 
@@ -114,7 +114,7 @@ class Study:
             **manifest(self.name, self.crops, splits, self.protocol),
             "recipe": self.base,
             "changes": dict(self.changes),
-            "init": self.init,
+            "init": with_digest(self.init),
         }
 
 

@@ -127,15 +127,27 @@ def start(network: ResolutionAdaptiveNet, init: str) -> str:
             if init == "imagenet":
                 raise
             return "random"
-    path = Path(init)
-    path = path / WEIGHTS if path.is_dir() else path
+    path = _weights_at(init)
     try:
         weights = load_file(path)
     except Exception as error:
         raise TrainingError(f"no weights to start from at {path}: {error}") from error
     body = {k: v for k, v in weights.items() if k.split(".")[0] in ("stem", "stages")}
     _take(network, body, path)
+    return with_digest(init)
+
+
+def with_digest(init: str) -> str:
+    """`init`, and the SHA-256 of its file where it is one."""
+    path = _weights_at(init)
+    if not path.is_file():
+        return init
     return f"{init} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+
+
+def _weights_at(init: str) -> Path:
+    path = Path(init)
+    return path / WEIGHTS if path.is_dir() else path
 
 
 def _imagenet(network: ResolutionAdaptiveNet) -> str:

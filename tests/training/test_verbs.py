@@ -35,7 +35,7 @@ class Said:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("people")
-    write_people(path, seed=3, people=48, views=6, height=96)
+    write_people(str(path), seed=3, people=48, views=6, height=96)
     return path
 
 
