@@ -50,7 +50,9 @@ def draw(
     }
     drawn = trials(crops, split.test, Protocol(kernel=run.kernel, trials=3))
     trial = drawn[0]
-    ranked_galleries(files["ranking"], _rows(matcher, crops, trial, rates, run))
+    farthest = max(camera_rate(crops[i]) for i in trial.query)
+    seen_at = [rate for rate in rates if rate >= farthest]
+    ranked_galleries(files["ranking"], _rows(matcher, crops, trial, seen_at, run))
     people = [c for c in crops if c.identity in split.test]
     vectors, names, seen = _embedded(matcher, people, rates, run)
     tsne_by_identity(files["tsne-identity"], vectors, names)
@@ -59,9 +61,9 @@ def draw(
         files["cmc"],
         {
             "full size" if rate == 1 else f"1/{rate:g}": mean(
-                [evaluate_trial(matcher, crops, _at(t, rate, crops)) for t in drawn]
+                [evaluate_trial(matcher, crops, _at(t, rate)) for t in drawn]
             ).cmc[:20]
-            for rate in rates
+            for rate in seen_at
         },
     )
     distance_histograms(files["distances"], *_distances(matcher, crops, trial, rates, run))
@@ -74,10 +76,9 @@ def draw(
     return list(files.values())
 
 
-def _at(trial: Trial, rate: float, crops: Sequence[Crop]) -> Trial:
-    """A trial with all queries at one rate, or at their camera's own where that is higher."""
-    seen = tuple(max(rate, camera_rate(crops[i])) for i in trial.query)
-    return Trial(trial.gallery, trial.query, seen)
+def _at(trial: Trial, rate: float) -> Trial:
+    """A trial with all queries at one rate."""
+    return Trial(trial.gallery, trial.query, (rate,) * len(trial.query))
 
 
 def _rows(
