@@ -22,7 +22,7 @@ from .metrics import Retrieval, mean
 from .protocol import Protocol, Split, manifest, split_identities
 from .rates import camera_rate
 from .recipe import RECIPES, Recipe
-from .run import STATE, Run, load_network, with_digest
+from .run import STATE, Run, load_network, with_digest, write_whole
 from .tables import Row
 
 
@@ -51,7 +51,7 @@ class Study:
         Raises:
             TrainingError: when the set can't be split.
         """
-        found = [split_identities(self.crops, n, self.protocol.seed) for n in range(numbers)]
+        found = [split_identities(self.crops, n) for n in range(numbers)]
         return [s for s in found if s.number == 0 or s.train != found[0].train]
 
     def figures(self, row: Row, split: Split, told: Told) -> Retrieval:
@@ -64,7 +64,7 @@ class Study:
                 )
             protocol = replace(protocol, rates=row.query)
         key = [asdict(recipe), asdict(protocol), dict(row.assigned), row.naive, self.name]
-        file = self.out / f"{split.number}-{_hash([*key, self.init])}.json"
+        file = self.out / f"{split.number}-{_hash([*key, with_digest(self.init)])}.json"
         if file.exists():
             return Retrieval(**json.loads(file.read_text()))
         matcher: Matcher
@@ -82,7 +82,7 @@ class Study:
                 network, recipe, self.device, protocol.kernel, protocol.gallery, row.assigned
             )
         found = evaluate_mlr(matcher, self.crops, split, protocol)
-        file.write_text(json.dumps(asdict(found)))
+        write_whole(file, json.dumps(asdict(found)))
         return found
 
     @property
@@ -103,7 +103,8 @@ class Study:
             init=self.init,
             full_height=full_height(crops),
         )
-        folder = self.out / f"{self.name}-{split.number}-{_hash([asdict(run)])}"
+        key = _hash([asdict(run), with_digest(self.init)])
+        folder = self.out / f"{self.name}-{split.number}-{key}"
         fit(crops, run, folder, self.device, told)
         (folder / STATE).unlink(missing_ok=True)
         return load_network(folder)[0]

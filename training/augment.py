@@ -63,7 +63,7 @@ def training_input(
     levels: LevelSet,
     size: tuple[int, int],
     random: np.random.Generator,
-    erased: float = 0.4,
+    erased: float,
 ) -> tuple[Image, int]:
     """A degraded, enlarged and partly erased crop ``uint8 (*size, 3)`` and its level."""
     seen, height = degrade(image, random)

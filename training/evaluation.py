@@ -119,6 +119,7 @@ class NaiveMatcher:
         device: torch.device,
         kernel: str = "area",
     ) -> None:
+        self._normalised = recipe.normalised
         self._matchers = {
             rate: NetworkMatcher(network, recipe, device, kernel)
             for rate, network in networks.items()
@@ -127,7 +128,7 @@ class NaiveMatcher:
     def distances(self, query: Sequence[Crop], rate: float, gallery: Sequence[Crop]) -> Floats:
         matcher = self._matchers[rate]
         seen, stored = (matcher.embed(c, rate, [1] * len(c)) for c in (query, gallery))
-        return distances(seen, stored, normalised=False)[0]
+        return distances(seen, stored, normalised=self._normalised)[0]
 
 
 def evaluate_trial(

@@ -109,16 +109,27 @@ def full_height(crops: Sequence[Crop]) -> float:
     return float(np.median([len(c.image) for c in crops if camera_rate(c) == 1]))
 
 
-def training_crops(
-    sets: dict[str, list[Crop]], split: int | None, recipe: Recipe
-) -> tuple[list[Crop], list[Split]]:
-    """The crops of each set that a split trains on, and the splits; nobody trains on distractors.
+def split_of(name: str, crops: Sequence[Crop], run: Run) -> Split:
+    """Who of a set a run was trained on, and who is left to test on.
+
+    Raises:
+        TrainingError: when it was trained on everybody of the set.
+    """
+    if run.split is None and name in run.sets:
+        raise TrainingError(f"the run was trained on everybody of {name}: nobody is unseen")
+    if not run.recipe.camera:
+        return split_identities(crops, run.split or 0)
+    seen = {c.identity for c in crops if not held_out(c)}
+    return Split(0, tuple(sorted(seen)), tuple(sorted({c.identity for c in crops} - seen)))
+
+
+def training_crops(sets: dict[str, list[Crop]], split: int | None, recipe: Recipe) -> list[Crop]:
+    """The crops of each set that a split trains on; nobody trains on distractors.
 
     Args:
         sets: crops by name of the set. split: number, or None for all identities.
     """
     chosen: list[Crop] = []
-    splits = []
     for every in sets.values():
         crops = [c for c in every if "/distractor/" not in c.identity]
         if split is None:
@@ -126,25 +137,6 @@ def training_crops(
         elif recipe.camera:
             chosen += [c for c in crops if not held_out(c)]
         else:
-            splits.append(split_identities(crops, split))
-            people = set(splits[-1].train)
+            people = set(split_identities(crops, split).train)
             chosen += [c for c in crops if c.identity in people]
-    return chosen, splits
-
-
-def unseen_crops(sets: dict[str, list[Crop]], run: Run) -> dict[str, list[Crop]]:
-    """The crops of each set that a run was not trained on.
-
-    Raises:
-        TrainingError: when it was trained on everybody of a set.
-    """
-    unseen = {}
-    for name, crops in sets.items():
-        if run.split is None and name in run.sets:
-            raise TrainingError(f"the run was trained on everybody of {name}; nobody is unseen")
-        if run.recipe.camera:
-            unseen[name] = [c for c in crops if held_out(c)]
-        else:
-            people = set(split_identities(crops, run.split or 0).test)
-            unseen[name] = [c for c in crops if c.identity in people]
-    return unseen
+    return chosen

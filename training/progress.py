@@ -31,7 +31,7 @@ class EpochBar:
             TimeRemainingColumn(),
             TextColumn("{task.fields[losses]}", markup=False),
             console=console,
-            disable=not console.is_terminal or os.environ.get("RANK", "0") != "0",
+            disable=not console.is_terminal or not first_process(),
         )
         self._task = self._progress.add_task(title, total=None, losses="")
 
@@ -52,6 +52,11 @@ class EpochBar:
         if row:
             losses = f"epoch {row['epoch']:.0f} stage {row['stage']:.0f} {losses}"
         self._progress.update(self._task, completed=step, total=total, losses=losses)
+
+
+def first_process() -> bool:
+    """Whether this is the one process that speaks, of those of torchrun or alone."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from .errors import TrainingError
 from .rates import camera_rate
 
 RULE = (
-    "order by the SHA-256 of 'seed/split/identity' draws the identities of a split, the first half "
+    "order by the SHA-256 of '0/split/identity' draws the identities of a split, the first half "
     "trains; the gallery picture of a person is the one with the least SHA-256 of "
     "'seed/trial/gallery/picture', among those of the sharpest camera where a set has one; the "
     "rate of a query is the one of the SHA-256 of 'seed/trial/rate/picture' modulo their number; "
@@ -41,8 +41,8 @@ class Split:
     test: tuple[str, ...]
 
 
-def split_identities(crops: Sequence[Crop], number: int, seed: int = 0) -> Split:
-    """Split `number` of a set.
+def split_identities(crops: Sequence[Crop], number: int) -> Split:
+    """Split `number` of a set; no seed changes who was trained on.
 
     A set that names its own (``.../train/...`` and ``.../test/...``) has one. Others are halved at
     random among the people seen by two cameras (with two pictures where cameras are not known).
@@ -65,7 +65,7 @@ def split_identities(crops: Sequence[Crop], number: int, seed: int = 0) -> Split
             for name, cameras in seen.items()
             if len(cameras) > 1 or (cameras == {-1} and pictures[name] > 1)
         )
-        able.sort(key=lambda name: draw(seed, number, name))
+        able.sort(key=lambda name: draw(0, number, name))
         train, test = able[: len(able) // 2], able[len(able) // 2 :]
     if not train or not test:
         raise TrainingError(
@@ -81,9 +81,12 @@ class Protocol:
 
     Args:
         rates: a query is shrunk by one of them. trials: draws that are averaged.
-        kernel: of `training.rates.KERNELS`. seed: of splits and draws.
+        kernel: of `training.rates.KERNELS`. seed: of the draws.
         gallery: whether a gallery picture runs with the masks of its ``own`` level (Eq. 2) or with
             those of the ``query``.
+
+    Raises:
+        TrainingError: when `gallery` is neither.
     """
 
     rates: tuple[float, ...] = (2, 3, 4)
@@ -91,6 +94,12 @@ class Protocol:
     kernel: str = "area"
     seed: int = 0
     gallery: str = "own"
+
+    def __post_init__(self) -> None:
+        if self.gallery not in ("own", "query"):
+            raise TrainingError(
+                f"the gallery runs with its own masks or the query's, not {self.gallery!r}"
+            )
 
 
 @dataclass(frozen=True)

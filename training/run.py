@@ -49,7 +49,7 @@ class Run:
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / FACTS).write_text(json.dumps(asdict(self), indent=1) + "\n")
+        write_whole(folder / FACTS, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Run:
@@ -70,6 +70,13 @@ class Run:
             raise TrainingError(
                 f"{folder} holds no run of nearfar train ({error}); give the folder of its --out"
             ) from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file, whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
 
 
 def save_weights(network: ResolutionAdaptiveNet, path: Path) -> None:

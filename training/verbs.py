@@ -10,89 +10,49 @@ from typing import Annotated, Any
 import typer
 
 from .errors import TrainingError
-
-Sets = Annotated[
-    list[str], typer.Argument(help="name=path of a folder or tar: market1501, cuhk03, market, ...")
-]
-Out = Annotated[Path, typer.Option(help="folder of the run")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda")]
-Kernel = Annotated[str, typer.Option(help="how pictures are shrunk: area, bilinear or cubic")]
-Seed = Annotated[int, typer.Option(help="of everything random")]
-
-
-def read_sets(entries: list[str]) -> dict[str, Any]:
-    """Crops by name of the set, of ``name=path`` entries."""
-    from .datasets import read_set
-
-    sets = {}
-    for entry in entries:
-        name, equals, path = entry.partition("=")
-        if not equals:
-            raise TrainingError(f"a set is given as name=path, like market=people; got {entry!r}")
-        sets[name] = read_set(name, Path(path))
-    return sets
-
-
-def recipe_changes(name: str, **changes: Any) -> dict[str, Any]:
-    """What the command line changes of a recipe, which must exist; None changes nothing.
-
-    A smaller backbone brings shorter sub-vectors with it.
-    """
-    from .recipe import RECIPES, SMALL
-
-    if name not in RECIPES:
-        raise TrainingError(f"unknown recipe {name!r}; choose from {', '.join(RECIPES)}")
-    if changes["backbone"] in SMALL and changes["sizes"] is None:
-        changes["sizes"] = (128,) * len(RECIPES[name].rates)
-    return {k: v for k, v in changes.items() if v is not None}
-
-
-def parse_rates(text: str) -> tuple[float, ...]:
-    """Rates as given on the command line."""
-    try:
-        rates = tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise TrainingError(f"rates are numbers like 2,3,4; got {text!r}") from error
-    if min(rates) < 1:
-        raise TrainingError(f"a rate is 1 or more; got {text!r}")
-    return rates
-
-
-def parse_sizes(text: str) -> tuple[int, ...]:
-    """Sub-vector sizes as given on the command line."""
-    try:
-        sizes = tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise TrainingError(f"sub-vector sizes are numbers like 128,128; got {text!r}") from error
-    if min(sizes) < 1:
-        raise TrainingError(f"sub-vector sizes must be positive; got {text!r}")
-    return sizes
+from .options import (
+    Backbone,
+    DeviceOption,
+    Epochs,
+    GalleryMasks,
+    Height,
+    Init,
+    Json,
+    Kernel,
+    OneRun,
+    OneSet,
+    Persons,
+    Rate,
+    Seed,
+    Sets,
+    Sizes,
+    Trials,
+    numbers,
+    read_manifest,
+    read_one,
+    read_sets,
+    recipe_changes,
+)
 
 
 def train(
     sets: Sets,
     recipe: Annotated[str, typer.Option(help="paper, best or camera")] = "best",
-    out: Out = Path("runs/train"),
+    out: Annotated[Path, typer.Option(help="folder of the run")] = Path("runs/train"),
     split: Annotated[int, typer.Option(help="split of identities, for sets without one")] = 0,
     all_identities: Annotated[bool, typer.Option(help="train on everybody, no test")] = False,
-    backbone: Annotated[
-        str | None, typer.Option(help="resnet50, resnet18 or resnet18-half")
-    ] = None,
-    height: Annotated[int | None, typer.Option(help="of the input in px; half as wide")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="over all stages")] = None,
-    persons: Annotated[int | None, typer.Option(min=2, help="people in a batch")] = None,
-    lr: Annotated[float | None, typer.Option(help="peak learning rate")] = None,
-    sizes: Annotated[
-        str | None, typer.Option(help="sub-vector sizes, lowest level first: 128,128,128,128")
-    ] = None,
+    backbone: Backbone = None,
+    height: Height = None,
+    epochs: Epochs = None,
+    persons: Persons = None,
+    lr: Rate = None,
+    sizes: Sizes = None,
     masks: Annotated[bool | None, typer.Option(help="resolution masks (III-C)")] = None,
     varying_length: Annotated[bool | None, typer.Option(help="varying length (III-B)")] = None,
     progressive: Annotated[
         bool | None, typer.Option(help="Algorithm 1, or all masks at once")
     ] = None,
-    init: Annotated[
-        str, typer.Option(help="first weights: auto, imagenet, random, a run or .safetensors")
-    ] = "auto",
+    init: Init = "auto",
     kernel: Kernel = "area",
     teacher: Annotated[
         Path | None, typer.Option(help="OpenVINO .xml to distil from (recipe camera)")
@@ -113,18 +73,18 @@ def train(
     `torchrun --nproc-per-node 2 $(which nearfar) train ...`
     """
     from .fit import Extras, choose_device, fit, full_height, training_crops
-    from .progress import EpochBar, processes
+    from .progress import EpochBar, first_process, processes
     from .recipe import RECIPES
     from .run import Run
 
     changes = recipe_changes(
         recipe,
+        height=height,
+        sizes=sizes,
         backbone=backbone,
-        size=(height, height // 2) if height else None,
         epochs=epochs,
         persons=persons,
         lr=lr,
-        sizes=parse_sizes(sizes) if sizes else None,
         masks=masks,
         varying_length=varying_length,
         progressive=progressive,
@@ -132,7 +92,7 @@ def train(
     )
     made = replace(RECIPES[recipe], **changes)
     chosen_device = choose_device(device)
-    crops, _ = training_crops(read_sets(sets), None if all_identities else split, made)
+    crops = training_crops(read_sets(sets), None if all_identities else split, made)
     run = Run(
         recipe=made,
         sets=tuple(entry.partition("=")[0] for entry in sets),
@@ -143,23 +103,22 @@ def train(
     )
     with processes(), EpochBar() as bar:
         fit(crops, run, out, chosen_device, bar.update, Extras(teacher, rendered))
-    typer.echo(
-        f"{len(crops)} pictures of {len({c.identity for c in crops})} people, "
-        f"first weights: {Run.read(out).init}; run in {out}"
-    )
+    if first_process():
+        typer.echo(
+            f"{len(crops)} pictures of {len({c.identity for c in crops})} people, "
+            f"first weights: {Run.read(out).init}; run in {out}"
+        )
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="folder of a run of nearfar train")],
-    dataset: Annotated[str, typer.Argument(metavar="SET", help="name=path of a folder or tar")],
+    run: OneRun,
+    dataset: OneSet,
     protocol: Annotated[
         str, typer.Option(help="mlr (section V-B) or market (the standard one)")
     ] = "mlr",
-    trials: Annotated[int, typer.Option(min=1, help="draws that are averaged (mlr)")] = 10,
+    trials: Trials = 10,
     rates: Annotated[str, typer.Option(help="rates of the queries (mlr)")] = "2,3,4",
-    gallery: Annotated[
-        str, typer.Option(help="masks of the gallery: its own level's, or the query's (mlr)")
-    ] = "own",
+    gallery: GalleryMasks = "own",
     kernel: Kernel = "area",
     seed: Seed = 0,
     manifest: Annotated[
@@ -167,7 +126,7 @@ def evaluate(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="file of the result, in the run if none")] = None,
     device: DeviceOption = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    as_json: Json = False,
 ) -> None:
     """Evaluate a trained network on people it has not seen.
 
@@ -177,27 +136,23 @@ def evaluate(
     evaluation to the digit.
     """
     from .evaluation import NetworkMatcher, evaluate_market, evaluate_mlr
-    from .fit import choose_device
-    from .protocol import Protocol, check_manifest, split_identities
+    from .fit import choose_device, split_of
+    from .protocol import Protocol, check_manifest
     from .protocol import manifest as describe
-    from .run import load_network
+    from .run import load_network, write_whole
 
     if protocol not in ("mlr", "market"):
         raise TrainingError(f"unknown protocol {protocol!r}; choose from mlr, market")
-    if gallery not in ("own", "query"):
-        raise TrainingError(f"the gallery runs at its own level or the query's, not {gallery!r}")
     network, facts = load_network(run)
-    name, crops = next(iter(read_sets([dataset]).items()))
-    if facts.split is None and name in facts.sets:
-        raise TrainingError(f"{run} was trained on everybody of {name}: nobody is left to test on")
-    chosen = Protocol(parse_rates(rates), trials, kernel, seed, gallery)
+    name, crops = read_one(dataset)
+    split = split_of(name, crops, facts)
+    chosen = Protocol(numbers(rates, "rates"), trials, kernel, seed, gallery)
     matcher = NetworkMatcher(network, facts.recipe, choose_device(device), kernel, gallery)
-    split = split_identities(crops, facts.split or 0, seed)
     made: dict[str, Any] = {"protocol": protocol, "recipe": asdict(facts.recipe)}
     if protocol == "mlr":
         made |= describe(name, crops, [split], chosen)
     if manifest:
-        check_manifest(json.loads(manifest.read_text())["manifest"], made)
+        check_manifest(read_manifest(manifest), made)
     found = (
         evaluate_market(matcher, crops)
         if protocol == "market"
@@ -205,7 +160,7 @@ def evaluate(
     )
     result = {"figures": found.figures(), "manifest": made}
     file = out or run / f"eval-{name}-{protocol}.json"
-    file.write_text(json.dumps(result, indent=1) + "\n")
+    write_whole(file, json.dumps(result, indent=1) + "\n")
     if as_json:
         typer.echo(json.dumps(result, indent=2))
         return
@@ -217,31 +172,27 @@ def ablation(
     table: Annotated[
         str, typer.Argument(help="components, naive, losses, unseen, recipes or ingredients")
     ],
-    dataset: Annotated[str, typer.Argument(metavar="SET", help="name=path of a folder or tar")],
+    dataset: OneSet,
     splits: Annotated[
         int, typer.Option(min=1, help="splits of identities, for sets without their own")
     ] = 10,
     recipe: Annotated[str, typer.Option(help="paper or best, for rows that name none")] = "paper",
-    backbone: Annotated[
-        str | None, typer.Option(help="resnet50, resnet18 or resnet18-half")
-    ] = None,
-    height: Annotated[int | None, typer.Option(help="of the input in px; half as wide")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="over all stages")] = None,
-    persons: Annotated[int | None, typer.Option(min=2, help="people in a batch")] = None,
-    lr: Annotated[float | None, typer.Option(help="peak learning rate")] = None,
-    sizes: Annotated[str | None, typer.Option(help="sub-vector sizes: 128,128,128,128")] = None,
-    init: Annotated[
-        str, typer.Option(help="first weights: auto, imagenet, random, a run or .safetensors")
-    ] = "auto",
-    trials: Annotated[int, typer.Option(min=1, help="draws of each split")] = 10,
-    gallery: Annotated[str, typer.Option(help="masks of the gallery: own or query")] = "own",
+    backbone: Backbone = None,
+    height: Height = None,
+    epochs: Epochs = None,
+    persons: Persons = None,
+    lr: Rate = None,
+    sizes: Sizes = None,
+    init: Init = "auto",
+    trials: Trials = 10,
+    gallery: GalleryMasks = "own",
     kernel: Kernel = "area",
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="folder of the table and its runs")] = Path(
         "runs/tables"
     ),
     device: DeviceOption = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    as_json: Json = False,
 ) -> None:
     """Train and evaluate every row of a table of the paper.
 
@@ -256,19 +207,20 @@ def ablation(
     from .fit import choose_device
     from .progress import EpochBar
     from .protocol import Protocol
+    from .run import write_whole
     from .tables import TABLES
 
     if table not in TABLES:
         raise TrainingError(f"unknown table {table!r}; choose from {', '.join(TABLES)}")
-    name, crops = next(iter(read_sets([dataset]).items()))
+    name, crops = read_one(dataset)
     changes = recipe_changes(
         recipe,
+        height=height,
+        sizes=sizes,
         backbone=backbone,
-        size=(height, height // 2) if height else None,
         epochs=epochs,
         persons=persons,
         lr=lr,
-        sizes=parse_sizes(sizes) if sizes else None,
         seed=seed,
     )
     study = Study(
@@ -290,8 +242,8 @@ def ablation(
             typer.echo(f"{row.name}: rank 1 {figures[row.name]['rank1']:.1f}")
     result = {"table": table, "rows": figures, "manifest": study.manifest(drawn)}
     file = out / f"{table}-{name}.json"
-    file.write_text(json.dumps(result, indent=1) + "\n")
-    file.with_suffix(".md").write_text(markdown(TABLES[table], name, figures))
+    write_whole(file, json.dumps(result, indent=1) + "\n")
+    write_whole(file.with_suffix(".md"), markdown(TABLES[table], name, figures))
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:
@@ -299,7 +251,7 @@ def ablation(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="folder of a run of nearfar train")],
+    run: OneRun,
     sets: Annotated[
         list[str] | None, typer.Argument(help="name=path of sets whose unseen people calibrate it")
     ] = None,
@@ -319,11 +271,14 @@ def export(
     from .by_height import by_height
     from .calibrate import calibrate, flat_calibration
     from .export import describe, write_onnx
-    from .fit import unseen_crops
+    from .fit import split_of
     from .run import load_network
 
     network, facts = load_network(run)
-    unseen = unseen_crops(read_sets(sets or []), facts)
+    unseen = {}
+    for set_name, crops in read_sets(sets or []).items():
+        people = set(split_of(set_name, crops, facts).test)
+        unseen[set_name] = [c for c in crops if c.identity in people]
     write_onnx(network, facts.recipe, out)
     info = describe(out, name, facts, flat_calibration(len(facts.recipe.sizes)))
     embedder = Embedder.load(out, device="cpu")
@@ -339,8 +294,8 @@ def export(
 
 
 def figures(
-    run: Annotated[Path, typer.Argument(help="folder of a run of nearfar train")],
-    dataset: Annotated[str, typer.Argument(metavar="SET", help="name=path of a folder or tar")],
+    run: OneRun,
+    dataset: OneSet,
     out: Annotated[Path, typer.Option(help="folder of the PNGs")] = Path("figures"),
     device: DeviceOption = "auto",
 ) -> None:
@@ -353,14 +308,10 @@ def figures(
     people of the set: keep them where the set is kept.
     """
     from .draw import draw
-    from .fit import choose_device
-    from .protocol import split_identities
+    from .fit import choose_device, split_of
     from .run import Run
 
-    facts = Run.read(run)
-    name, crops = next(iter(read_sets([dataset]).items()))
-    if facts.split is None and name in facts.sets:
-        raise TrainingError(f"{run} was trained on everybody of {name}: nobody is left to draw")
-    split = split_identities(crops, facts.split or 0)
+    name, crops = read_one(dataset)
+    split = split_of(name, crops, Run.read(run))
     for file in draw(run, crops, split, out, choose_device(device)):
         typer.echo(str(file))

@@ -12,7 +12,9 @@ from training.by_height import by_height, near_far_split  # noqa: E402
 from training.calibrate import calibrate, flat_calibration  # noqa: E402
 from training.camera import CameraBatches, Data, held_out  # noqa: E402
 from training.datasets import Crop  # noqa: E402
+from training.errors import TrainingError  # noqa: E402
 from training.export import describe, write_onnx  # noqa: E402
+from training.fit import split_of, training_crops  # noqa: E402
 from training.recipe import RECIPES  # noqa: E402
 from training.run import Run, load_network, save_weights  # noqa: E402
 from training.trainer import Trainer, train  # noqa: E402
@@ -94,6 +96,21 @@ def test_crops_are_shrunk_and_never_enlarged() -> None:
     heights = [degrade(image, random)[1] for _ in range(200)]
     assert min(heights) < 40
     assert LOWEST * 0.5 < min(heights) <= max(heights) <= len(image)
-    made, level = training_input(image, LevelSet((32, 64, 128, 256)), (64, 32), random)
+    made, level = training_input(image, LevelSet((32, 64, 128, 256)), (64, 32), random, 0.4)
     assert made.shape == (64, 32, 3)
     assert 1 <= level <= 4
+
+
+@pytest.mark.parametrize("recipe", ["best", "camera"])
+def test_nobody_is_tested_who_was_trained_on(recipe: str) -> None:
+    crops = people(12, 4, "all")
+    run = Run(RECIPES[recipe], ("set",), 2, "area", "random", 192.0)
+    trained = {c.identity for c in training_crops({"set": crops}, 2, run.recipe)}
+    split = split_of("set", crops, run)
+    assert trained == set(split.train)
+    assert split.test
+    assert not trained & set(split.test)
+    everybody = replace(run, split=None)
+    assert split_of("other", crops, everybody).test
+    with pytest.raises(TrainingError, match="trained on everybody of set"):
+        split_of("set", crops, everybody)

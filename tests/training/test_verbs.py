@@ -99,6 +99,25 @@ def test_a_manifest_repeats_an_evaluation_to_the_digit(
     assert "not the evaluation of the manifest: seed differs" in said.out
 
 
+def test_another_seed_draws_other_trials_of_the_same_people(
+    nearfar: Callable[..., Said], tmp_path: Path
+) -> None:
+    flat = tmp_path / "flat"
+    write_people(flat, seed=4, people=16, views=4, height=96)
+    for picture in list(flat.rglob("*.png")):
+        picture.rename(flat / picture.name)
+    out = tmp_path / "run"
+    assert nearfar("train", f"market={flat}", *SMALL, "--epochs", 1, "--out", out).status == 0
+    drawn = []
+    for seed in (0, 1):
+        file = tmp_path / f"{seed}.json"
+        call = ("eval", out, f"market={flat}", "--trials", 1, "--seed", seed, "--out", file)
+        assert nearfar(*call).status == 0
+        drawn.append(json.loads(file.read_text())["manifest"]["splits"][0])
+    assert drawn[0]["test"] == drawn[1]["test"]
+    assert drawn[0]["trials"] != drawn[1]["trials"]
+
+
 def test_the_standard_evaluation(folder: Path, run: Path, nearfar: Callable[..., Said]) -> None:
     said = nearfar("eval", run, f"market={folder}", "--protocol", "market", "--json")
     assert json.loads(said.out)["figures"]["rank1"] > 3 * 100 / 24
@@ -136,8 +155,10 @@ def test_a_table_is_made_once(folder: Path, nearfar: Callable[..., Said], tmp_pa
         (("train", "market={folder}", "--device", "tpu"), "tpu"),
         (("eval", "/nowhere", "market={folder}"), "holds no run of nearfar train"),
         (("eval", "{run}", "market={folder}", "--protocol", "x"), "choose from mlr, market"),
-        (("eval", "{run}", "market={folder}", "--rates", "0.5"), "a rate is 1 or more"),
+        (("eval", "{run}", "market={folder}", "--rates", "0.5"), "rates are 1 or more"),
         (("eval", "{run}", "market={folder}", "--kernel", "x"), "area, bilinear, cubic"),
+        (("eval", "{run}", "market={folder}", "--gallery", "x"), "its own masks or the query"),
+        (("eval", "{run}", "market={folder}", "--manifest", "{run}/run.json"), "no result of"),
         (("ablation", "speed", "market={folder}"), "choose from components"),
         (("export", "/nowhere"), "holds no run of nearfar train"),
     ],
