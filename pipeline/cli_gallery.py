@@ -145,7 +145,7 @@ def purge(
         age = parse_age(older_than)
         until = parse_time(before) if age is None else time.time() - age
         most = parse_size(keep)
-    with _opened(gallery) as opened:
+    with _opened(gallery, read_only=dry_run) as opened:
         removed = opened.life.purge(camera=camera, before=until, keep_bytes=most, dry_run=dry_run)
     _print_removed(removed, "would go" if dry_run else "purged", as_json)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Hashable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -18,7 +18,7 @@ from . import checks, identities, mending, reading, schema, search, writing
 from .audit import AuditLog
 from .crops import Crops
 from .database import Database
-from .errors import GalleryDamaged, GalleryLocked, StorageError
+from .errors import GalleryDamaged, StorageError
 from .life import Life
 from .mending import Repair
 from .mirror import Mirror
@@ -100,8 +100,6 @@ class Gallery:
         )
         try:
             kept = settle_crops(database, crops)
-            if not read_only:
-                _clear_doubtful(database, kept)
             return cls(database, kept, actor or _user(), *settle_model(database, model))
         except BaseException:
             database.close()
@@ -274,8 +272,16 @@ class Gallery:
         Raises:
             StorageError: an empty query, one of another model, an unknown camera or identity.
         """
-        limits = Limits(camera, identity, after, before, min_level)
-        return list(self._search(query, limits, top, 0).hits)
+        page = self.search_page(
+            query,
+            camera=camera,
+            identity=identity,
+            after=after,
+            before=before,
+            min_level=min_level,
+            top=top,
+        )
+        return list(page.hits)
 
     def search_page(
         self,
@@ -298,11 +304,8 @@ class Gallery:
         Raises:
             StorageError: as `search`; `page` is of no page.
         """
-        until, skip = _page(page)
+        until, skip = search.place_of(page)
         limits = Limits(camera, identity, after, before, min_level, until)
-        return self._search(query, limits, top, skip)
-
-    def _search(self, query: Embeddings, limits: Limits, top: int, skip: int) -> SearchPage:
         if self.model is None or self._model_id is None:
             return SearchPage((), 0, None)
         if query.sizes != self.model.sizes:
@@ -386,22 +389,3 @@ def _user() -> str:
 
 def _of_cameras(cameras: Sequence[str] | None) -> list[object]:
     return [] if cameras is None else [schema.Camera.name.in_(cameras)]
-
-
-def _clear_doubtful(database: Database, crops: Crops) -> None:
-    """Removes the pictures of a run that was cut off, unless somebody is at work."""
-    with database.read() as connection:
-        if not crops.doubtful(connection):
-            return
-    with suppress(GalleryLocked), database.write() as connection:
-        crops.clear(connection)
-
-
-def _page(page: str | None) -> tuple[int | None, int]:
-    """The last observation and the hits to pass over that the name of a page stands for."""
-    if page is None:
-        return None, 0
-    until, dot, skip = page.partition(".")
-    if not (dot and until.isdecimal() and skip.isdecimal()):
-        raise StorageError(f"no page {page!r}: give the `next` of the page before")
-    return int(until), int(skip)
