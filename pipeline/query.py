@@ -111,13 +111,16 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     """A picture file as ``uint8 (H, W, 3)`` BGR.
 
     Raises:
-        QueryError: when it is missing or no picture.
+        QueryError: when it is missing, no picture or one of more than 2^30 pixels.
     """
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
         raise QueryError(f"no picture at {path}: {error.strerror}") from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # more pixels or larger sides than OpenCV takes
+        image = None
     if image is None:
         raise QueryError(f"{path} is no picture that can be read; give a JPEG or PNG")
     return np.asarray(image, np.uint8)
