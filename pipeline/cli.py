@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .cli_tracks import add_to as add_track_verbs
 from .terminal import CameraBars, one_line_errors, parse_box, parse_time, say, stop_on_signal
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ gallery_app = typer.Typer(help="Look into a gallery.", no_args_is_help=True)
 site_app = typer.Typer(help="Check site files.", no_args_is_help=True)
 app.add_typer(gallery_app, name="gallery")
 app.add_typer(site_app, name="site")
+add_track_verbs(app)
 
 GalleryOption = Annotated[str, typer.Option("--gallery", help="path or URL of the gallery")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object")]

@@ -3,6 +3,7 @@
 from .association import overlap
 from .errors import TrackerError
 from .link import Constraints, Identity, LinkSettings, PairEvidence, Tracklet, link
+from .metrics import TrackBoxes, TrackScore, best_mapping, score_tracks
 from .single import Tracker, TrackerSettings
 from .track import Observation, State, Track
 
@@ -14,10 +15,14 @@ __all__ = [
     "PairEvidence",
     "State",
     "Track",
+    "TrackBoxes",
+    "TrackScore",
     "Tracker",
     "TrackerError",
     "TrackerSettings",
     "Tracklet",
+    "best_mapping",
     "link",
     "overlap",
+    "score_tracks",
 ]
