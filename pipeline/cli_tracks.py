@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .terminal import one_line_errors
+from .terminal import CameraBars, one_line_errors
 
 if TYPE_CHECKING:
     from tracker import TrackScore
@@ -21,7 +21,58 @@ JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object"
 
 def add_to(app: typer.Typer) -> None:
     """Adds the verbs to the command `nearfar`."""
+    app.command()(track)
     app.add_typer(evaluate_app, name="evaluate")
+
+
+def track(
+    detections: Annotated[Path, typer.Argument(help="detections in MOTChallenge format")],
+    out: Annotated[Path, typer.Option(help="file for the tracks")] = Path("tracks.txt"),
+    fps: Annotated[float, typer.Option(min=0.01, help="frames a second, without a video")] = 30.0,
+    video: Annotated[
+        Path | None, typer.Option(help="recording of a moving camera, to take its motion out")
+    ] = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="write what was known at each frame, nothing later")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the tracker of one camera on given detections.
+
+    Example: `nearfar track det/det.txt --fps 30 --out tracks.txt`
+
+    Rows are frame, id, x, y, w, h, score; the id is not read, and rows may stand in any order. The
+    tracks are written in the same format, with score 0 where no detection was: gaps are closed and
+    boxes made smooth, since a file is known to its end. `--online` leaves that out; it writes an
+    unseen person's box for a moment, where motion leads.
+    """
+    with one_line_errors(), CameraBars(quiet=as_json) as bars:
+        from .files import write_text
+        from .motchallenge import written
+        from .tracking import track_file
+
+        name = detections.name
+        result = track_file(
+            detections, fps, video, online, progress=lambda i, n: bars.update(name, i, n)
+        )
+        write_text(out, written(result.table))
+    facts = {
+        "frames": result.frames,
+        "detections": result.detections,
+        "tracks": result.tracks,
+        "boxes": len(result.table),
+        "added": result.added,
+        "seconds": round(result.seconds, 3),
+        "out": str(out),
+    }
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    typer.echo(
+        f"{result.tracks} tracks of {result.detections} detections in {result.frames} frames, "
+        f"{result.added} boxes added; {result.seconds:.2f} s"
+    )
+    typer.echo(f"wrote {out}")
 
 
 @evaluate_app.command("tracks")
@@ -44,7 +95,7 @@ def evaluate_tracks(
         from .motchallenge import pair_sequences, read_tracks, read_truth
 
         scores = {
-            name: score_tracks(read_truth(true).tracks(), read_tracks(tracks).tracks())
+            name: score_tracks(read_truth(true), read_tracks(tracks))
             for name, (true, tracks) in pair_sequences(truth, found).items()
         }
     rows = {name: _figures(score) for name, score in scores.items()}

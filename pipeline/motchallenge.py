@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tracker import TrackBoxes
+from tracker import BoxTable
 
 from .errors import SourceError
 
 PERSON = 1
 """Class of pedestrians in files of nine columns, as of MOT16 and later."""
-
-
-@dataclass(frozen=True)
-class BoxTable:
-    """The rows of a file, by frame and otherwise as they stand.
-
-    Args:
-        frames, ids: ``int64 (N,)``, frames from 1. boxes: ``float64 (N, 4)`` x, y, w, h in pixels.
-        scores: ``float64 (N,)``, of the detector, or whether truth counts.
-    """
-
-    frames: NDArray[np.int64]
-    ids: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-
-    def tracks(self) -> TrackBoxes:
-        """Without the scores."""
-        return TrackBoxes(self.frames, self.ids, self.boxes)
 
 
 def read_detections(path: Path) -> BoxTable:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .association import assign, overlap
+from .table import BoxTable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,19 +23,6 @@ ALPHAS = np.arange(1, 20) / 20
 IOU = 0.5
 """Least overlap of CLEAR MOT and of the identity measures."""
 TOLERANCE = np.finfo(float).eps
-
-
-@dataclass(frozen=True)
-class TrackBoxes:
-    """Boxes of one sequence with the ids of their tracks, in any order.
-
-    Args:
-        frames, ids: ``int64 (N,)``; a pair occurs once. boxes: ``float64 (N, 4)`` x, y, w, h.
-    """
-
-    frames: Ints
-    ids: Ints
-    boxes: Floats
 
 
 @dataclass(frozen=True)
@@ -95,14 +83,14 @@ class TrackScore:
         return self.associated / np.maximum(1, self.detected)
 
 
-def score_tracks(truth: TrackBoxes, found: TrackBoxes) -> TrackScore:
-    """Holds the tracks of one sequence against its truth."""
+def score_tracks(truth: BoxTable, found: BoxTable) -> TrackScore:
+    """Holds the tracks of one sequence against its truth; no id may be twice in a frame."""
     sequence = _Sequence(truth, found)
     detected, associated = sequence.hota()
     matched, switches = sequence.clear()
     return TrackScore(
-        len(truth.frames),
-        len(found.frames),
+        len(truth),
+        len(found),
         detected,
         associated,
         matched,
@@ -124,7 +112,7 @@ def best_mapping(together: NDArray[np.floating]) -> int:
 class _Sequence:
     """Overlaps of a sequence frame by frame, with ids counted from 0."""
 
-    def __init__(self, truth: TrackBoxes, found: TrackBoxes) -> None:
+    def __init__(self, truth: BoxTable, found: BoxTable) -> None:
         self._true_ids, self._true_count = _counted(truth.ids)
         self._found_ids, self._found_count = _counted(found.ids)
         frames = np.intersect1d(truth.frames, found.frames)

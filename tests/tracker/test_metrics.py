@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tracker import TrackBoxes, TrackScore, score_tracks
+from tracker import BoxTable, TrackScore, score_tracks
 
 Frames = dict[int, dict[int, tuple[float, float, float, float]]]
 """Boxes x, y, w, h by frame and id."""
@@ -124,11 +124,12 @@ def random_case(seed: int) -> tuple[Frames, Frames]:
     return truth, found
 
 
-def boxes(frames: Frames, shuffle: int = 0) -> TrackBoxes:
+def boxes(frames: Frames, shuffle: int = 0) -> BoxTable:
     rows = [(frame, i, *box) for frame, here in frames.items() for i, box in here.items()]
     table = np.array(rows, float).reshape(-1, 6)
     table = table[np.random.default_rng(shuffle).permutation(len(table))]
-    return TrackBoxes(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+    frames, ids = table[:, :2].astype(np.int64).T
+    return BoxTable(frames, ids, table[:, 2:], np.ones(len(table)))
 
 
 @pytest.mark.parametrize("seed", range(20))
