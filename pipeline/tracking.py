@@ -30,7 +30,7 @@ class TrackedFile:
     Args:
         table: boxes of the tracks, those without a detection at score 0.
         frames: up to the last detection. detections: rows of the file.
-        seconds: that following the people took, without reading, camera motion and finishing.
+        seconds: that following the people and finishing took, without reading and camera motion.
     """
 
     table: BoxTable
@@ -88,7 +88,9 @@ def track_file(
             progress(frame, last)
     rows = BoxTable.joined(parts)
     if not online:
+        started = perf_counter()
         rows = finish(_sure(rows, follower.settings.confirm), _clock(fps, times if video else None))
+        seconds += perf_counter() - started
     return TrackedFile(rows, last, len(table.frames), seconds)
 
 
