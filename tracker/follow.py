@@ -50,8 +50,8 @@ class TrackerSettings:
     buffer: float = 0.3
     confirm: int = 3
     lost_seconds: float = 3.0
-    coast_seconds: float = 0.2
-    hidden_seconds: float = 1.0
+    coast_seconds: float = 0.1
+    hidden_seconds: float = 0.7
 
 
 class Follower:
@@ -120,7 +120,7 @@ class Follower:
         if camera_motion is not None:
             self._motion.move(camera_motion)
         else:
-            recent = sure & (time - self._seen_at <= RECENT)
+            recent = sure & (time - self._seen_at <= RECENT + 1e-6)
             expected = self._motion.position[recent]
             self._motion.position[:, :2] += sway(expected, centred(boxes[strong]))
         self._match(row_of, time, sure, strong, boxes, scores, s.overlap)

@@ -13,9 +13,11 @@ ALIKE = 0.25
 """Share of its height by which a box may differ from the person it is taken for."""
 SPREAD = 0.1
 """Deviation, in heights of a person, of the moves of people about that of the camera."""
-MARGIN = 1.0
+MARGIN = 1.1
 """People more that a move must explain than standing still does."""
-MOST = 300
+TIE = 1e-6
+"""Support by which moves must differ to be told apart, beyond what rounding of time does."""
+MOST = 100
 """Votes that are counted at most, evenly over all."""
 
 
@@ -34,17 +36,19 @@ def sway(expected: Floats, boxes: Floats) -> Floats:
     still = np.zeros(2)
     if len(expected) < 2 or len(boxes) < 2:
         return still
-    moves = boxes[None, :, :2] - expected[:, None, :2]
+    x = boxes[:, 0] - expected[:, None, 0]
+    y = boxes[:, 1] - expected[:, None, 1]
     height = expected[:, None, 3]
-    near = np.abs(moves).max(axis=2) < REACH * height
-    votes = moves[near & (np.abs(boxes[:, 3] - height) < ALIKE * height)]
+    near = np.maximum(np.abs(x), np.abs(y)) < REACH * height
+    near &= np.abs(boxes[:, 3] - height) < ALIKE * height
+    votes = np.stack([x[near], y[near]], axis=1)
     votes = votes[:: 1 + len(votes) // MOST]
     spread = SPREAD * np.median(expected[:, 3])
     candidates = np.concatenate([still[None], votes])
-    apart = ((candidates[:, None] - votes) ** 2).sum(axis=2)
-    agreement = np.exp(-apart / (2 * spread**2))
+    x, y = (candidates[:, None, axis] - votes[:, axis] for axis in (0, 1))
+    agreement = np.exp((x * x + y * y) / (-2 * spread**2))
     support = agreement.sum(axis=1)
-    best = int(support.argmax())
+    best = int((support >= support.max() - TIE).argmax())
     if support[best] <= support[0] + MARGIN:
         return still
     return np.asarray(agreement[best] @ votes / support[best])

@@ -6,7 +6,7 @@ from time import perf_counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tracker import Follower, TrackerError, TrackerSettings
@@ -89,6 +89,7 @@ def test_two_followers_share_nothing(first: int, second: int) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, st.floats(1e8, 2e9))
+@example(40185, 268435456.0)
 def test_only_time_that_passes_counts(seed: int, start: float) -> None:
     """The clock may begin anywhere: a day in 2026 as well as 0."""
     start = round(start)
