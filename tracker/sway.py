@@ -13,7 +13,7 @@ ALIKE = 0.25
 """Share of its height by which a box may differ from the person it is taken for."""
 SPREAD = 0.1
 """Deviation, in heights of a person, of the moves of people about that of the camera."""
-MARGIN = 1.1
+MARGIN = 1.0
 """People more that a move must explain than standing still does."""
 TIE = 1e-6
 """Support by which moves must differ to be told apart, beyond what rounding of time does."""
@@ -49,6 +49,6 @@ def sway(expected: Floats, boxes: Floats) -> Floats:
     agreement = np.exp((x * x + y * y) / (-2 * spread**2))
     support = agreement.sum(axis=1)
     best = int((support >= support.max() - TIE).argmax())
-    if support[best] <= support[0] + MARGIN:
+    if support[best] <= support[0] + MARGIN + TIE:
         return still
     return np.asarray(agreement[best] @ votes / support[best])
