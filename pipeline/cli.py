@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from .cli_gallery import app as gallery_app
 from .cli_tracks import add_to as add_track_verbs
-from .terminal import CameraBars, one_line_errors, parse_box, parse_time, say, stop_on_signal
+from .errors import CallError
+from .terminal import (
+    CameraBars,
+    one_line_errors,
+    parse_box,
+    parse_time,
+    print_json,
+    say,
+    stop_on_signal,
+)
 
+HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="nearfar",
     help="Recognise a person across cameras although they see them at very different sizes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
-gallery_app = typer.Typer(help="Look into a gallery.", no_args_is_help=True)
 site_app = typer.Typer(help="Check site files.", no_args_is_help=True)
 app.add_typer(gallery_app, name="gallery")
 app.add_typer(site_app, name="site")
@@ -101,7 +111,7 @@ def process(
             failed = True
             say(f"{c.camera}: ended after {c.frames} frames: {c.failure}")
     if as_json:
-        _print_json(
+        print_json(
             {
                 "cameras": {
                     c.camera: {"frames": c.frames, "lost": c.lost, "failure": c.failure}
@@ -155,10 +165,9 @@ def search(
     with one_line_errors():
         place, since, until = parse_box(box), parse_time(after), parse_time(before)
         from reid import Embedder
-        from storage import Gallery
 
         from .answers import answer_json, print_answer
-        from .query import read_picture, write_page
+        from .query import open_to_search, read_picture, write_page
         from .query import search as run
 
         picture = read_picture(image)
@@ -168,7 +177,7 @@ def search(
 
             eyes = Detector.load(detector, device)
         model = Embedder.load(embedder, device)
-        with Gallery.open(gallery, model=model.info, read_only=True) as opened:
+        with open_to_search(gallery, model.info) as opened:
             answer = run(
                 picture,
                 opened,
@@ -184,7 +193,7 @@ def search(
             if out:
                 write_page(out, answer, opened)
     if as_json:
-        _print_json(answer_json(answer))
+        print_json(answer_json(answer))
     else:
         print_answer(answer)
         if out:
@@ -212,7 +221,7 @@ def demo(
 
         result = run(out, bars.update, told)
     if as_json:
-        _print_json(result.to_json())
+        print_json(result.to_json())
         return
     typer.echo("detection recall at IoU 0.5, people at least half visible:")
     for camera, recall in result.detection_recall.items():
@@ -220,44 +229,6 @@ def demo(
     typer.echo(f"IDF1 over all cameras, one space of identities: {result.idf1:.3f}")
     typer.echo(f"far people found near at rank 1: {result.search_rank1} of {QUERIES}")
     typer.echo(f"{result.seconds:.0f} s; open {result.report} and {result.search_page}")
-
-
-@gallery_app.command("info")
-def gallery_info(
-    gallery: Annotated[str, typer.Argument(help="path or URL of the gallery")] = "nearfar.db",
-    as_json: JsonOption = False,
-) -> None:
-    """Say what a gallery holds.
-
-    Example: `nearfar gallery info nearfar.db`
-    """
-    from .outputs import iso
-
-    with one_line_errors():
-        from storage import Gallery
-
-        with Gallery.open(gallery, read_only=True) as opened:
-            info = opened.info()
-    facts: dict[str, Any] = {
-        "model": f"{info.model.name} {info.model.fingerprint}" if info.model else None,
-        "schema": info.schema,
-        "cameras": info.cameras,
-        "sessions": info.sessions,
-        "tracks": info.tracks,
-        "observations": info.observations,
-        "embeddings": info.embeddings,
-        "crops": info.crops,
-        "identities": info.identities,
-        "first": iso(info.first) if info.first is not None else None,
-        "last": iso(info.last) if info.last is not None else None,
-        "database_bytes": info.database_bytes,
-        "crop_bytes": info.crop_bytes,
-    }
-    if as_json:
-        _print_json(facts)
-        return
-    for name, value in facts.items():
-        typer.echo(f"{name.replace('_', ' '):<16} {value if value is not None else '-'}")
 
 
 @site_app.command("check")
@@ -276,8 +247,41 @@ def site_check(file: Annotated[Path, typer.Argument(help="the site file")]) -> N
     )
 
 
-def _print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, indent=2))
+ELSEWHERE = {
+    "train": ("training.verbs", "train", "Train a network on labelled crops."),
+    "eval": ("training.verbs", "evaluate", "Evaluate a trained network on unseen people."),
+    "ablation": ("training.verbs", "ablation", "Train and evaluate every row of a table."),
+    "export": ("training.verbs", "export", "Write a trained network as ONNX."),
+    "figures": ("training.verbs", "figures", "Draw what a trained network does."),
+}
+"""Verbs of other packages: module and function, loaded when they are called, and what they do."""
+
+
+def _lazily(verb: str) -> None:
+    module, function, summary = ELSEWHERE[verb]
+
+    @app.command(
+        verb,
+        help=summary,
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )
+    def forward(context: typer.Context) -> None:
+        with one_line_errors():
+            try:
+                loaded = getattr(import_module(module), function)
+            except ImportError as error:
+                raise CallError(
+                    f"{verb} needs what pip install 'nearfar[train]' installs ({error})"
+                ) from error
+            inner = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
+            inner.command(context_settings=HELP)(loaded)
+            command = typer.main.get_command(inner)
+            command.main(context.args, prog_name=f"nearfar {verb}", standalone_mode=False)
+
+
+for _verb in ELSEWHERE:
+    _lazily(_verb)
 
 
 def main() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
-import numpy as np
-
-from reid import Calibration, Embeddings
+from reid import Calibration
 from storage import Gallery, StoredTrack
-from tracker import Constraints, Identity, LinkSettings, PairEvidence, Tracklet, link
+from tracker import Constraints, LinkSettings, PairEvidence, Tracklet, link
 
 LOOKS = 8
 """Observations of a track that the linker compares at most, spread over its time."""
@@ -40,38 +39,34 @@ def link_gallery(
 ) -> list[Linked]:
     """Links all tracks of a gallery and stores their identities.
 
+    What a person confirmed or rejected stands above what is found here.
+
     Returns:
         Identities by number, each with its tracks in order of time.
     """
-    tracks = {t.id: t for t in gallery.tracks()}
-    tracklets = [Tracklet(t.id, t.camera, t.first, t.last, spread(t)) for t in tracks.values()]
+    tracks = {t.id: t for t in gallery.tracks(looks=LOOKS)}
+    tracklets = [Tracklet(t.id, t.camera, t.first, t.last, t.embeddings) for t in tracks.values()]
     identities = link(tracklets, calibration, constraints, settings)
     assignments = {track: i for i, identity in enumerate(identities) for track in identity.tracks}
     support = {track: one.support(track) for one in identities for track in one.tracks}
-    numbers = gallery.save_identities(assignments, support)
-    linked = [_linked(numbers[i], one, tracks, support) for i, one in enumerate(identities)]
-    return sorted(linked, key=lambda one: one.identity)
-
-
-def spread(track: StoredTrack, most: int = LOOKS) -> Embeddings:
-    """At most `most` embeddings of a track: the best of each of as many spans of its time."""
-    found = track.embeddings
-    if len(found) <= most:
-        return found
-    span = np.minimum(
-        (track.times - track.times[0]) / (np.ptp(track.times) + 1e-9) * most, most - 1
-    )
-    rows = [
-        members[np.argmax(found.quality[members])]
-        for s in range(most)
-        if len(members := np.flatnonzero(span.astype(int) == s))
+    gallery.save_identities(assignments, support)
+    settled = {t.id: t.identity for t in gallery.tracks(looks=0) if t.id in tracks}
+    members: dict[int, list[StoredTrack]] = defaultdict(list)
+    for track, number in settled.items():
+        if number is not None:
+            members[number].append(tracks[track])
+    evidence: dict[int, dict[tuple[int, int], PairEvidence]] = defaultdict(dict)
+    for identity in identities:
+        for pair, found in identity.evidence.items():
+            number = settled[pair[0]]
+            if number is not None and number == settled[pair[1]]:
+                evidence[number][pair] = found
+    return [
+        Linked(
+            number,
+            tuple(sorted(own, key=lambda t: (t.first, t.id))),
+            evidence[number],
+            {t.id: support[t.id] for t in own},
+        )
+        for number, own in sorted(members.items())
     ]
-    return found[np.array(rows)]
-
-
-def _linked(
-    number: int, identity: Identity, tracks: dict[int, StoredTrack], support: dict[int, float]
-) -> Linked:
-    of_identity = sorted((tracks[t] for t in identity.tracks), key=lambda t: (t.first, t.id))
-    held = {t: support[t] for t in identity.tracks}
-    return Linked(number, tuple(of_identity), dict(identity.evidence), held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reid import Embedder
+from reid import Embedder, ModelInfo
 from storage import Gallery, SearchHit
 
 from .detect import Detector
@@ -74,6 +75,7 @@ def search(
     Raises:
         QueryError: when the picture can't be read, the box lies outside, nobody is found,
             several people are and no `box` says who is meant, or the gallery has no such camera.
+        StorageError: the gallery notes searches, and was opened for reading only.
     """
     _check_camera(gallery, camera)
     pixels = read_picture(Path(image)) if isinstance(image, str | Path) else image
@@ -83,7 +85,26 @@ def search(
         raise QueryError(f"--height must be above 0 px, got {seen:g}")
     query = embedder.embed([crop], [seen])
     hits = gallery.search(query, camera=camera, after=after, before=before, top=top)
+    if gallery.audit.notes_searches:
+        limits = {"camera": camera, "after": after, "before": before}
+        found = [[hit.identity, hit.best.track] for hit in hits]
+        facts = {"picture": picture_hash(crop), "limits": limits, "identities_tracks": found}
+        gallery.audit.note("search", facts)
     return Answer(tuple(hits), crop, seen, int(query.levels[0]))
+
+
+def open_to_search(gallery: str, model: ModelInfo) -> Gallery:
+    """Opens a gallery for reading, or for writing where it notes searches."""
+    opened = Gallery.open(gallery, model=model, read_only=True)
+    if not opened.audit.notes_searches:
+        return opened
+    opened.close()
+    return Gallery.open(gallery, model=model)
+
+
+def picture_hash(crop: NDArray[np.uint8]) -> str:
+    """SHA-256 of the pixels that were looked for, ``uint8 (H, W, 3)`` BGR, row by row."""
+    return hashlib.sha256(np.ascontiguousarray(crop).tobytes()).hexdigest()
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -145,3 +146,8 @@ def parse_box(text: str | None) -> tuple[float, float, float, float] | None:
     if not all(map(isfinite, (x, y, w, h))) or w <= 0 or h <= 0:
         raise CallError(f"box {text} has no area: write x,y,w,h in pixels")
     return x, y, w, h
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Prints one JSON object."""
+    typer.echo(json.dumps(value, indent=2))

@@ -55,7 +55,7 @@ class Embedder:
         if description is None:
             raise ReidError(
                 f"{path} is an ONNX model, but no nearfar embedder: it carries no level set; "
-                "make one with python -m training.export"
+                "make one with nearfar export"
             )
         return cls(session, ModelInfo.from_json(description))
 

@@ -48,6 +48,19 @@ class ResolutionMask(nn.Module):
         return x * torch.sigmoid(self.weight)[level - 1][:, :, None, None]
 
 
+class GeneralisedMean(nn.Module):
+    """Pooling between average and maximum: a power mean with a trained exponent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.exponent = nn.Parameter(torch.tensor(3.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` maps to ``(N, C)``."""
+        powers = x.float().clamp(min=1e-4) ** self.exponent
+        return powers.mean((2, 3)) ** (1 / self.exponent)
+
+
 class ResolutionAdaptiveNet(nn.Module):
     """Embeds crops of mixed levels (sections III-B and III-C).
 
@@ -56,6 +69,12 @@ class ResolutionAdaptiveNet(nn.Module):
         sizes: sub-vector sizes ``d_1..d_m``; level k fills the first k.
         masks: with them, or plain stages (the rows "without masks" of Tables II and III).
         varying_length: with it, or every level fills all of d.
+        neck: batch norm behind the last fully-connected layer (the paper names none).
+        power_mean: pooling by `GeneralisedMean` instead of the average.
+
+    Attributes:
+        masked: how many stages, counted from the output, scale their maps; fewer than all while
+            progressive training (Algorithm 1) has not reached them.
 
     Raises:
         ReidError: when the backbone is unknown.
@@ -70,15 +89,21 @@ class ResolutionAdaptiveNet(nn.Module):
         *,
         masks: bool = True,
         varying_length: bool = True,
+        neck: bool = True,
+        power_mean: bool = False,
     ) -> None:
         super().__init__()
         if backbone not in _BACKBONES:
             raise ReidError(f"unknown backbone {backbone!r}; choose from {', '.join(_BACKBONES)}")
         block, depths, width = _BACKBONES[backbone]
+        self.backbone = backbone
         m, d = len(sizes), sum(sizes)
         self.stem, self.stages, channels = _resnet(block, depths, width)
         self.masks = nn.ModuleList(ResolutionMask(c, m) for c in channels) if masks else None
-        self.embed = nn.Sequential(nn.Linear(channels[-1], d, bias=False), nn.BatchNorm1d(d))
+        self.masked = len(channels) if masks else 0
+        self.pool = GeneralisedMean() if power_mean else _Average()
+        head: list[nn.Module] = [nn.Linear(channels[-1], d, bias=False)]
+        self.embed = nn.Sequential(*head, *([nn.BatchNorm1d(d)] if neck else []))
         lengths = prefix_lengths(sizes) if varying_length else [d] * m
         self.register_buffer("lengths", torch.as_tensor(lengths), persistent=False)
 
@@ -87,13 +112,18 @@ class ResolutionAdaptiveNet(nn.Module):
         x = self.stem(images)
         for i, stage in enumerate(self.stages):
             x = stage(x)
-            if self.masks is not None:
+            if self.masks is not None and i >= len(self.stages) - self.masked:
                 x = self.masks[i](x, level)
-        z: Tensor = self.embed(x.mean((2, 3)))
+        z: Tensor = self.embed(self.pool(x))
         filled = (
             torch.arange(z.shape[1], device=z.device)[None, :] < self.lengths[level - 1][:, None]
         )
         return z * filled.to(z.dtype)
+
+
+class _Average(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
 
 
 def _resnet(

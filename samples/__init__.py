@@ -1,6 +1,6 @@
 """A rendered scene with known answers: people seen near and far by several cameras."""
 
-from .crops import person_crops
+from .crops import person_crops, write_people
 from .errors import SamplesError
 from .files import SampleFiles, read_truth, render
 from .montage import montage
@@ -15,4 +15,5 @@ __all__ = [
     "person_crops",
     "read_truth",
     "render",
+    "write_people",
 ]

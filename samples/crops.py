@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -77,6 +78,22 @@ def person_crops(
         for view in range(views):
             rng = np.random.default_rng([seed, 505, person.identity, view])
             yield person.identity, view, _crop(rng, person, atlas, stages, size)
+
+
+def write_people(folder: Path | str, seed: int, people: int, views: int, height: int = 256) -> None:
+    """Writes `person_crops` as PNG in Market-1501's naming, so that each view is a camera's.
+
+    Half of the people go to ``bounding_box_train``; of the others the first view is the query,
+    the rest are the gallery.
+    """
+    for identity, view, crop in person_crops(seed, people, views, height):
+        part = "bounding_box_train" if identity <= people // 2 else "bounding_box_test"
+        if part == "bounding_box_test" and view == 0:
+            part = "query"
+        path = Path(folder) / part / f"{identity:04d}_c{view + 1}s1_{view:06d}_00.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not cv2.imwrite(str(path), crop):
+            raise SamplesError(f"can't write {path}; is the disk full?")
 
 
 def _crop(

@@ -1,49 +1,76 @@
 """The gallery: what was seen where and when, who it was, and the search for a person."""
 
+from .audit import AuditEntry, AuditLog, AuditProof
+from .copying import copy, export, import_
 from .errors import (
     GalleryDamaged,
     GalleryFull,
+    GalleryHeld,
     GalleryLocked,
     GalleryModelMismatch,
     GalleryNotFound,
     GalleryReadOnly,
     GalleryTooNew,
+    GalleryUnreachable,
     NotAGallery,
     StorageError,
 )
 from .gallery import Gallery
+from .holds import LegalHold
+from .life import Life
+from .mending import Repair
+from .people import Change, People
 from .records import (
     Appearance,
     BoxRow,
     GalleryInfo,
     ObservationRow,
     SearchHit,
+    SearchPage,
     Session,
     Sighting,
     StoredIdentity,
     StoredTrack,
     TrackUpdate,
 )
+from .reindexing import reindex
+from .removal import Removed
 
 __all__ = [
     "Appearance",
+    "AuditEntry",
+    "AuditLog",
+    "AuditProof",
     "BoxRow",
+    "Change",
     "Gallery",
     "GalleryDamaged",
     "GalleryFull",
+    "GalleryHeld",
     "GalleryInfo",
     "GalleryLocked",
     "GalleryModelMismatch",
     "GalleryNotFound",
     "GalleryReadOnly",
     "GalleryTooNew",
+    "GalleryUnreachable",
+    "LegalHold",
+    "Life",
     "NotAGallery",
     "ObservationRow",
+    "People",
+    "Removed",
+    "Repair",
     "SearchHit",
+    "SearchPage",
     "Session",
     "Sighting",
     "StorageError",
     "StoredIdentity",
     "StoredTrack",
     "TrackUpdate",
+    "copy",
+    "export",
+    "import_",
+    "reindex",
 ]

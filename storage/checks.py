@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select
 
-from reid import ModelInfo
+from reid import ModelInfo, ReidError
 
-from . import schema, sqlite, vectors
+from . import schema, vectors
 from .crops import Crops
 from .database import REVISIONS, Database
 from .errors import GalleryDamaged
@@ -34,7 +35,7 @@ def info(connection: Connection, database: Database, model: ModelInfo | None) ->
         embeddings=count(schema.Embedding),
         crops=count(schema.Crop),
         identities=connection.scalar(living) or 0,
-        database_bytes=sqlite.size(database.path),
+        database_bytes=database.backend.size(connection),
         crop_bytes=int(connection.scalar(select(func.sum(schema.Crop.bytes))) or 0),
         model=model,
         schema=REVISIONS[-1],
@@ -43,16 +44,57 @@ def info(connection: Connection, database: Database, model: ModelInfo | None) ->
     )
 
 
-def problems(connection: Connection, crops: Crops) -> list[str]:
+def leftovers(database: Database, crops: Crops) -> list[Path]:
+    """Files of crops that no row names.
+
+    What is written meanwhile may look like one at first; the second look sees its row.
+    """
+    with database.read() as connection:
+        found = crops.leftovers(connection)
+    if not found:
+        return []
+    with database.read() as connection:
+        return sorted(set(found) & set(crops.leftovers(connection)))
+
+
+def problems(connection: Connection, database: Database, crops: Crops) -> list[str]:
     """What is wrong with a gallery, one line each; empty when all is well."""
-    return sqlite.broken_pages(connection) or [
-        *sqlite.broken_keys(connection),
+    pages, keys = database.backend.problems(connection)
+    return pages or [
+        *keys,
+        *_models(connection),
         *_vectors(connection),
         *_tracks(connection),
         *_sessions(connection),
         *_identities(connection),
+        *_tombstones(connection),
         *_crops(connection, crops),
     ]
+
+
+def _models(connection: Connection) -> Iterator[str]:
+    model = schema.Model
+    active = 0
+    for row in connection.execute(select(model.fingerprint, model.info, model.active)):
+        active += row.active
+        try:
+            told = ModelInfo.from_json(row.info).fingerprint
+        except ReidError as error:
+            yield f"model {row.fingerprint}: {error}"
+            continue
+        if told != row.fingerprint:
+            yield f"model {row.fingerprint} says that it is {told}"
+    if active > 1:
+        yield f"{active} models are in use at once"
+
+
+def _tombstones(connection: Connection) -> Iterator[str]:
+    stone, track, person = schema.Tombstone, schema.Track, schema.Identity
+    again = select(track.id).join(stone, (stone.kind == "track") & (stone.gone == track.id))
+    yield from _each(connection, again, "track {0} was removed, and is there")
+    ended = person.ended.is_(None)
+    alive = select(person.id).join(stone, (stone.kind == "identity") & (stone.gone == person.id))
+    yield from _each(connection, alive.where(ended), "identity {0} was erased, and is in use")
 
 
 def _vectors(connection: Connection) -> Iterator[str]:
@@ -70,7 +112,10 @@ def _vectors(connection: Connection) -> Iterator[str]:
         .group_by(model.id, embedding.level, func.length(embedding.vector))
     )
     for fingerprint, described, level, length, count, first in kinds:
-        sizes = ModelInfo.from_json(described).sizes
+        try:
+            sizes = ModelInfo.from_json(described).sizes
+        except ReidError:
+            continue  # `_models` says so
         if not 1 <= level <= len(sizes):
             yield f"{count} vectors of model {fingerprint} have level {level}, first {first}"
         elif length != vectors.lengths(sizes)[level - 1] * vectors.STORED.itemsize:
@@ -78,6 +123,13 @@ def _vectors(connection: Connection) -> Iterator[str]:
                 f"{count} vectors of model {fingerprint} at level {level} have {length} bytes, "
                 f"the first is of observation {first}"
             )
+    observation = schema.Observation
+    other = (
+        select(observation.id, observation.level, embedding.level)
+        .join(embedding, embedding.observation_id == observation.id)
+        .where(embedding.level != observation.level)
+    )
+    yield from _each(connection, other, "observation {0}: at level {1}, its vector at level {2}")
 
 
 def _tracks(connection: Connection) -> Iterator[str]:
@@ -128,7 +180,7 @@ def _identities(connection: Connection) -> Iterator[str]:
 def _crops(connection: Connection, crops: Crops) -> Iterator[str]:
     for sha, size in connection.execute(select(schema.Crop.sha256, schema.Crop.bytes)):
         try:
-            if len(crops.read(sha)) != size:
+            if len(crops.read(connection, sha)) != size:
                 yield f"crop {sha} has not the {size} bytes of its row"
         except GalleryDamaged as error:
             yield str(error)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import sqlite
+from .backend import Backend, open_backend
 from .errors import GalleryReadOnly, GalleryTooNew, NotAGallery
 
 VERSION_TABLE = "nearfar_schema"
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """The revisions in `migrations`, oldest first; the last is what this program reads and writes."""
 
 
@@ -25,19 +24,20 @@ class Database:
     `write` comes out as a `StorageError`.
     """
 
-    def __init__(self, engine: Engine, path: Path, *, read_only: bool, timeout: float) -> None:
-        self.path = path
+    def __init__(self, backend: Backend, *, read_only: bool) -> None:
+        self.backend = backend
+        self.name = backend.name
         self.read_only = read_only
-        self._engine = engine
-        self._writer = engine.execution_options(**{sqlite.WRITE: True})
-        self._timeout = timeout
 
     @classmethod
-    def open(cls, url: str | Path, *, create: bool, read_only: bool, timeout: float) -> Database:
+    def open(
+        cls, url: str | Path, *, create: bool, read_only: bool, timeout: float, durable: bool
+    ) -> Database:
         """Connects and brings the schema up to date."""
-        path = sqlite.path_of(url)
-        engine = sqlite.open_engine(path, create=create, read_only=read_only, timeout=timeout)
-        database = cls(engine, path, read_only=read_only, timeout=timeout)
+        backend = open_backend(
+            url, create=create, read_only=read_only, timeout=timeout, durable=durable
+        )
+        database = cls(backend, read_only=read_only)
         try:
             database._settle_schema(create=create)
         except BaseException:
@@ -47,32 +47,34 @@ class Database:
 
     def close(self) -> None:
         """Closes all connections."""
-        self._engine.dispose()
+        self.backend.engine.dispose()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database throughout."""
-        with self._explained(), self._engine.begin() as connection:
+        with self.explained(), self.backend.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """The one writing transaction; it is committed as a whole or not at all."""
         self.require_writing()
-        with self._explained(), self._writer.begin() as connection:
+        with self.explained(), self.backend.writer.begin() as connection:
             yield connection
 
     def require_writing(self) -> None:
         """Raises GalleryReadOnly where the gallery was opened for reading."""
         if self.read_only:
-            raise GalleryReadOnly(f"{self.path} was opened for reading only: open it for writing")
+            raise GalleryReadOnly(f"{self.name} was opened for reading only: open it for writing")
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """Errors of the database that pass through come out as a `StorageError`."""
+        handled: tuple[type[Exception], ...] = (SQLAlchemyError, *self.backend.errors)
         try:
             yield
-        except (SQLAlchemyError, sqlite3.Error) as error:
-            raise sqlite.explain(error, self.path, self._timeout) from error
+        except handled as error:
+            raise self.backend.explain(error) from error
 
     def _settle_schema(self, *, create: bool) -> None:
         with self.read() as connection:
@@ -80,14 +82,14 @@ class Database:
         if version == REVISIONS[-1]:
             return
         if version is None and not create:
-            raise NotAGallery(f"{self.path} is empty: process a video first, or check the path")
+            raise NotAGallery(f"{self.name} is empty: process a video first, or check the path")
         if self.read_only:
             raise GalleryReadOnly(
-                f"{self.path} has the older schema {version}: open it once for writing to bring it "
+                f"{self.name} has the older schema {version}: open it once for writing to bring it "
                 "up to date"
             )
-        with self._explained():
-            sqlite.keep_log(self._engine)
+        with self.explained():
+            self.backend.prepare()
         with self.write() as connection:
             if self._version(connection) != REVISIONS[-1]:
                 migrate(connection)
@@ -99,19 +101,19 @@ class Database:
             return None
         if VERSION_TABLE not in tables:
             raise NotAGallery(
-                f"{self.path} is a database of something else (its tables: "
+                f"{self.name} is a database of something else (its tables: "
                 f"{', '.join(tables[:3])}): give the path of a nearfar gallery"
             )
         version = str(connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}")))
         if version not in REVISIONS:
             raise GalleryTooNew(
-                f"{self.path} has schema {version}, this nearfar knows up to {REVISIONS[-1]}: "
+                f"{self.name} has schema {version}, this nearfar knows up to {REVISIONS[-1]}: "
                 "update nearfar"
             )
         return version
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, to: str = "head") -> None:
     """Applies the revisions that the database lacks, within the connection's transaction."""
     from alembic.command import upgrade
     from alembic.config import Config
@@ -120,4 +122,4 @@ def migrate(connection: Connection) -> None:
     folder = str(Path(__file__).with_name("migrations"))
     config.set_main_option("script_location", folder.replace("%", "%%"))
     config.attributes["connection"] = connection
-    upgrade(config, "head")
+    upgrade(config, to)

@@ -35,6 +35,14 @@ class GalleryLocked(StorageError):
     """Another program has been writing for longer than the timeout."""
 
 
+class GalleryUnreachable(StorageError):
+    """The server doesn't answer, or doesn't let this user in."""
+
+
+class GalleryHeld(StorageError):
+    """A legal hold forbids to remove what was to be removed."""
+
+
 class GalleryReadOnly(StorageError):
     """Writing is needed, but the file, its folder or the way it was opened forbids it."""
 

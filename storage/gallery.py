@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -11,22 +14,29 @@ from sqlalchemy import Connection
 
 from reid import Embeddings, ModelInfo
 
-from . import checks, identities, reading, schema, search, writing
+from . import checks, identities, mending, reading, schema, search, writing
+from .audit import AuditLog
 from .crops import Crops
 from .database import Database
-from .errors import GalleryDamaged, StorageError
+from .errors import GalleryDamaged, GalleryLocked, StorageError
+from .life import Life
+from .mending import Repair
 from .mirror import Mirror
-from .models import settle_model
+from .models import require_active, settle_model
+from .people import People
 from .records import (
     BoxRow,
     GalleryInfo,
     SearchHit,
+    SearchPage,
     Session,
     Sighting,
     StoredIdentity,
     StoredTrack,
     TrackUpdate,
 )
+from .search import Limits
+from .settings import CropPlace, settle_crops
 
 
 class Gallery:
@@ -37,9 +47,17 @@ class Gallery:
     and processes while one writes.
     """
 
-    def __init__(self, database: Database, model: ModelInfo | None, model_id: int | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        crops: Crops,
+        actor: str,
+        model: ModelInfo | None,
+        model_id: int | None,
+    ) -> None:
         self._database = database
-        self._crops = Crops(database.path)
+        self._crops = crops
+        self._actor = actor
         self._model_id = model_id
         self._mirror: Mirror | None = None
         self._mirror_lock = Lock()
@@ -54,24 +72,37 @@ class Gallery:
         create: bool = False,
         read_only: bool = False,
         timeout: float = 10.0,
+        durable: bool = False,
+        crops: CropPlace | None = None,
+        actor: str | None = None,
     ) -> Gallery:
         """Opens a gallery, brings an older schema up to date.
 
         Args:
-            url: a path or ``sqlite:///PATH``.
+            url: a path, ``sqlite:///PATH`` or ``postgresql://USER@HOST/NAME``.
             model: of the embedder that will be used with it. A gallery takes on the first model it
                 is opened with; without one, it answers with the model it has.
             create: make the gallery if it is not there.
             read_only: change nothing, not even an older schema.
             timeout: seconds to wait for another writer.
+            durable: what was acknowledged survives a power cut. Otherwise the last moments before
+                one may be lost, but nothing is torn; a crash of the program alone loses nothing.
+            actor: who is at work, for the audit log; the user of the operating system if None.
+            crops: keep pictures as files in a ``folder`` beside the database (usual for SQLite) or
+                ``inside`` it (always so on a server). A gallery that holds pictures stays as it is.
 
         Raises:
             GalleryNotFound, NotAGallery, GalleryTooNew, GalleryModelMismatch, GalleryReadOnly,
-            GalleryLocked, GalleryFull, GalleryDamaged.
+            GalleryLocked, GalleryFull, GalleryDamaged, GalleryUnreachable.
         """
-        database = Database.open(url, create=create, read_only=read_only, timeout=timeout)
+        database = Database.open(
+            url, create=create, read_only=read_only, timeout=timeout, durable=durable
+        )
         try:
-            return cls(database, *settle_model(database, model))
+            kept = settle_crops(database, crops)
+            if not read_only:
+                _clear_doubtful(database, kept)
+            return cls(database, kept, actor or _user(), *settle_model(database, model))
         except BaseException:
             database.close()
             raise
@@ -90,6 +121,21 @@ class Gallery:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def life(self) -> Life:
+        """What is kept, what goes and what may not."""
+        return Life(self._database, self._crops, self._actor, self._forget)
+
+    @property
+    def people(self) -> People:
+        """What a person says about who is who."""
+        return People(self._database, self._actor)
+
+    @property
+    def audit(self) -> AuditLog:
+        """Who did what."""
+        return AuditLog(self._database, self._actor)
 
     def begin_session(
         self, camera: str, source: str, content: str, start: float, fps: float
@@ -132,10 +178,10 @@ class Gallery:
         """
         self._database.require_writing()
         batch = writing.Batch(tracks, position=position, model=self.model)
-        crops = [None if row.crop is None else self._crops.add(row.crop) for row in batch.rows]
         with self._database.write() as connection:
+            require_active(connection, self._database.name, self._model_id)
             writing.advance(connection, session_id, position, frames_lost, state)
-            writing.add(connection, session_id, batch, crops, self._model_id)
+            writing.add(connection, session_id, batch, self._crops, self._model_id)
 
     def save_identities(
         self, assignments: Mapping[int, Hashable | None], evidence: Mapping[int, float]
@@ -165,15 +211,22 @@ class Gallery:
         with self._database.read() as connection:
             return reading.sessions(connection, *_of_cameras(cameras))
 
-    def tracks(self, cameras: Sequence[str] | None = None) -> list[StoredTrack]:
-        """Tracks of some cameras (None: all), by id, with their embeddings."""
-        with self._database.read() as connection:
-            return self._tracks(connection, *_of_cameras(cameras))
+    def tracks(
+        self, cameras: Sequence[str] | None = None, *, looks: int | None = None
+    ) -> list[StoredTrack]:
+        """Tracks of some cameras (None: all), by id, with their embeddings.
 
-    def session_tracks(self, session_id: int) -> list[StoredTrack]:
-        """Tracks of one session, by id, with their embeddings."""
+        Args:
+            looks: embeddings of a track at most: the best of each of as many spans of its time.
+                None for all of them; 0 reads none.
+        """
         with self._database.read() as connection:
-            return self._tracks(connection, schema.Track.session_id == session_id)
+            return self._tracks(connection, looks, *_of_cameras(cameras))
+
+    def session_tracks(self, session_id: int, *, looks: int | None = None) -> list[StoredTrack]:
+        """Tracks of one session, by id, with their embeddings; see `tracks`."""
+        with self._database.read() as connection:
+            return self._tracks(connection, looks, schema.Track.session_id == session_id)
 
     def observations(self, track_id: int) -> list[Sighting]:
         """All observations of a track in order of time."""
@@ -195,6 +248,7 @@ class Gallery:
         query: Embeddings,
         *,
         camera: str | None = None,
+        identity: int | None = None,
         after: float | None = None,
         before: float | None = None,
         min_level: int | None = None,
@@ -209,6 +263,7 @@ class Gallery:
         Args:
             query: one or more embeddings of one person, by the gallery's model.
             camera: only observations of this camera.
+            identity: only observations of this person.
             after, before: only observations from here on or up to here, UTC seconds.
             min_level: only observations of this level or sharper.
             top: how many persons at most.
@@ -217,10 +272,39 @@ class Gallery:
             Hits, likeliest first.
 
         Raises:
-            StorageError: an empty query, one of another model, or an unknown camera.
+            StorageError: an empty query, one of another model, an unknown camera or identity.
         """
+        limits = Limits(camera, identity, after, before, min_level)
+        return list(self._search(query, limits, top, 0).hits)
+
+    def search_page(
+        self,
+        query: Embeddings,
+        *,
+        page: str | None = None,
+        camera: str | None = None,
+        identity: int | None = None,
+        after: float | None = None,
+        before: float | None = None,
+        min_level: int | None = None,
+        top: int = 10,
+    ) -> SearchPage:
+        """Hits page by page: those that follow a page are as if no row had been added since.
+
+        Args:
+            page: None for the first page, then the `next` of the page before, with the same query
+                and limits. The others are as in `search`.
+
+        Raises:
+            StorageError: as `search`; `page` is of no page.
+        """
+        until, skip = _page(page)
+        limits = Limits(camera, identity, after, before, min_level, until)
+        return self._search(query, limits, top, skip)
+
+    def _search(self, query: Embeddings, limits: Limits, top: int, skip: int) -> SearchPage:
         if self.model is None or self._model_id is None:
-            return []
+            return SearchPage((), 0, None)
         if query.sizes != self.model.sizes:
             raise StorageError(
                 f"the query has sub-vectors {query.sizes}, the gallery's model {self.model.name} "
@@ -228,20 +312,15 @@ class Gallery:
             )
         if not len(query):
             raise StorageError("nothing to search for: give at least one embedding")
-        with self._mirror_lock, self._database.read() as connection:
-            if self._mirror is None:
-                self._mirror = Mirror(self.model.sizes, self._model_id)
-            self._mirror.refresh(connection)
+        with ExitStack() as stack:
+            with self._mirror_lock:
+                connection = stack.enter_context(self._database.read())
+                require_active(connection, self._database.name, self._model_id)
+                if self._mirror is None:
+                    self._mirror = Mirror(self.model.sizes, self._model_id)
+                view = self._mirror.refresh(connection)
             return search.search(
-                connection,
-                self._mirror,
-                self.model.calibration,
-                query,
-                camera=camera,
-                after=after,
-                before=before,
-                min_level=min_level,
-                top=top,
+                connection, view, self.model.calibration, query, limits, top=top, skip=skip
             )
 
     def info(self) -> GalleryInfo:
@@ -256,22 +335,73 @@ class Gallery:
         """
         try:
             with self._database.read() as connection:
-                return checks.problems(connection, self._crops)
+                found = checks.problems(connection, self._database, self._crops)
+            stray = checks.leftovers(self._database, self._crops)
         except GalleryDamaged as error:
             return [str(error)]
+        return [*found, *(f"no row names the crop {file}" for file in stray)]
+
+    def repair(self) -> Repair:
+        """Mends what can be told from the rest: times, positions, links, files without a row.
+
+        What can't (broken pages, vectors, pictures, keys) is left and named.
+        """
+        with self._database.read() as connection:
+            pages, _ = self._database.backend.problems(connection)
+        done = [] if pages else mending.mend(self._database, self._crops)
+        return Repair(tuple(done), tuple(self.check()))
 
     def crop(self, sha: str) -> bytes:
         """The JPEG file's bytes of a picture by its hash."""
-        return self._crops.read(sha)
+        with self._database.read() as connection:
+            return self._crops.read(connection, sha)
 
     def crop_path(self, sha: str) -> Path:
-        """The file of a picture by its hash."""
+        """The file of a picture by its hash.
+
+        Raises:
+            StorageError: the gallery keeps its pictures inside the database.
+        """
         return self._crops.path(sha)
 
-    def _tracks(self, connection: Connection, *conditions: object) -> list[StoredTrack]:
+    def _forget(self) -> None:
+        """Has the vectors in memory follow what was removed."""
+        with self._mirror_lock, self._database.read() as connection:
+            if self._mirror is not None:
+                self._mirror.refresh(connection)
+
+    def _tracks(
+        self, connection: Connection, looks: int | None, *conditions: object
+    ) -> list[StoredTrack]:
         sizes = self.model.sizes if self.model else (0,)
-        return reading.tracks(connection, sizes, self._model_id, *conditions)
+        return reading.tracks(connection, sizes, self._model_id, looks, *conditions)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name
+        return f"user {os.getuid()}"
 
 
 def _of_cameras(cameras: Sequence[str] | None) -> list[object]:
     return [] if cameras is None else [schema.Camera.name.in_(cameras)]
+
+
+def _clear_doubtful(database: Database, crops: Crops) -> None:
+    """Removes the pictures of a run that was cut off, unless somebody is at work."""
+    with database.read() as connection:
+        if not crops.doubtful(connection):
+            return
+    with suppress(GalleryLocked), database.write() as connection:
+        crops.clear(connection)
+
+
+def _page(page: str | None) -> tuple[int | None, int]:
+    """The last observation and the hits to pass over that the name of a page stands for."""
+    if page is None:
+        return None, 0
+    until, dot, skip = page.partition(".")
+    if not (dot and until.isdecimal() and skip.isdecimal()):
+        raise StorageError(f"no page {page!r}: give the `next` of the page before")
+    return int(until), int(skip)

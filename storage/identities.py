@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping, Set
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from . import schema
+from . import counters, schema
 from .errors import StorageError
 
 
@@ -31,7 +32,8 @@ def save(
         key = assignments[track_id]
         if key is not None:
             groups[key].append(track_id)
-    ids = carry_over(groups, held)
+    judged = _judgements(connection)
+    ids = carry_over(groups, held, judged.confirmed)
     for key in groups:
         if key not in ids:
             made = connection.scalar(
@@ -39,19 +41,63 @@ def save(
             )
             assert made is not None
             ids[key] = made
-    wanted = {t: None if key is None else ids[key] for t, key in assignments.items()}
+    wanted = {
+        t: judged.settle(t, None if key is None else ids[key], held[t])
+        for t, key in assignments.items()
+    }
+    _end_unused(connection, set(ids.values()) - set(held.values()) - set(wanted.values()), now)
     _move(connection, {t: i for t, i in wanted.items() if held[t] != i})
     _keep_history(connection, held, wanted, now)
     _keep_links(connection, wanted, evidence, now)
     return ids
 
 
+@dataclass(frozen=True)
+class Judgements:
+    """What persons said: the identity of a track, and identities that are not a track's."""
+
+    confirmed: Mapping[int, int]
+    rejected: Set[tuple[int, int | None]]
+
+    def settle(self, track: int, identity: int | None, held: int | None) -> int | None:
+        """The identity that a track gets where the machine says `identity` and it has `held`."""
+        if track in self.confirmed:
+            return self.confirmed[track]
+        if (track, identity) not in self.rejected:
+            return identity
+        return None if (track, held) in self.rejected else held
+
+
+def _judgements(connection: Connection) -> Judgements:
+    link, person = schema.IdentityLink, schema.Identity
+    rows = connection.execute(
+        select(link.track_id, link.identity_id, link.state)
+        .join(person, link.identity_id == person.id)
+        .where(link.method == "person", person.ended.is_(None))
+        .order_by(link.updated, link.id)
+    ).all()
+    return Judgements(
+        {row.track_id: row.identity_id for row in rows if row.state == "confirmed"},
+        {(row.track_id, row.identity_id) for row in rows if row.state == "rejected"},
+    )
+
+
+def _end_unused(connection: Connection, unused: Collection[int], now: float) -> None:
+    """Ends identities that were made for a group whose tracks all went elsewhere."""
+    if unused:
+        person = schema.Identity
+        connection.execute(update(person).where(person.id.in_(sorted(unused))).values(ended=now))
+
+
 def carry_over(
-    groups: Mapping[Hashable, Iterable[int]], held: Mapping[int, int | None]
+    groups: Mapping[Hashable, Iterable[int]],
+    held: Mapping[int, int | None],
+    confirmed: Mapping[int, int],
 ) -> dict[Hashable, int]:
     """The identity that each group takes over, where one is left for it.
 
-    A group takes the identity that most of its tracks hold, the lowest id among equals. When two
+    A group takes the identity that most of its tracks hold, the lowest id among equals; one that a
+    person confirmed counts more than any number of others. When two
     groups want one, it goes to the group with more tracks of it, then to the one with the lowest
     track; the other takes what it holds next. No identity goes to two groups.
     """
@@ -59,6 +105,7 @@ def carry_over(
     for key, tracks in groups.items():
         members = list(tracks)
         counts = Counter(held[t] for t in members)
+        counts.update({confirmed[t]: len(held) for t in members if t in confirmed})
         claims += [(-n, i, min(members), key) for i, n in counts.items() if i is not None]
     ids: dict[Hashable, int] = {}
     taken: set[int] = set()
@@ -71,6 +118,7 @@ def carry_over(
 
 def _move(connection: Connection, moves: Mapping[int, int | None]) -> None:
     if moves:
+        counters.count_up(connection, counters.IDENTITIES)
         connection.execute(
             update(schema.Track.__table__)  # type: ignore[arg-type]
             .where(schema.Track.id == bindparam("track"))

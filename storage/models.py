@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sqlalchemy import Connection, insert, select, update
 
 from reid import ModelInfo, ReidError
@@ -24,13 +22,13 @@ def settle_model(
         stored, row_id = _stored_model(connection)
     if model is None:
         return stored, row_id
-    _refuse_other(database.path, stored, model)
+    _refuse_other(database.name, stored, model)
     known = stored is not None and stored.to_json() == model.to_json()
     if known or database.read_only:
         return model, row_id
     with database.write() as connection:
         stored, row_id = _stored_model(connection)
-        _refuse_other(database.path, stored, model)
+        _refuse_other(database.name, stored, model)
         if row_id is not None:
             connection.execute(
                 update(schema.Model).where(schema.Model.id == row_id).values(info=model.to_json())
@@ -52,9 +50,19 @@ def _stored_model(connection: Connection) -> tuple[ModelInfo | None, int | None]
         raise GalleryDamaged(f"the gallery's model is {error}: restore it from a copy") from error
 
 
-def _refuse_other(path: Path, stored: ModelInfo | None, model: ModelInfo) -> None:
+def _refuse_other(place: str, stored: ModelInfo | None, model: ModelInfo) -> None:
     if stored is not None and stored.fingerprint != model.fingerprint:
         raise GalleryModelMismatch(
-            f"{path} holds vectors of {stored.name} ({stored.fingerprint}), the embedder is "
+            f"{place} holds vectors of {stored.name} ({stored.fingerprint}), the embedder is "
             f"{model.name} ({model.fingerprint}): use that embedder or another gallery"
         )
+
+
+def require_active(connection: Connection, place: str, model_id: int | None) -> None:
+    """Raises GalleryModelMismatch where the gallery was moved to another model since opening."""
+    if model_id is not None:
+        active = select(schema.Model.active).where(schema.Model.id == model_id)
+        if not connection.scalar(active):
+            raise GalleryModelMismatch(
+                f"{place} was moved to another model meanwhile: open it again with that embedder"
+            )

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, func, select
 
 from reid import Embeddings
 
 from . import schema, vectors
+from .looks import spread
 from .records import Appearance, BoxRow, Session, Sighting, StoredIdentity, StoredTrack
 
 IN_LIST = 20_000
@@ -47,9 +49,17 @@ def sessions(connection: Connection, *conditions: Any) -> list[Session]:
 
 
 def tracks(
-    connection: Connection, sizes: Sequence[int], model_id: int | None, *conditions: Any
+    connection: Connection,
+    sizes: Sequence[int],
+    model_id: int | None,
+    looks: int | None,
+    *conditions: Any,
 ) -> list[StoredTrack]:
-    """Tracks that meet all conditions, by id, with their vectors of one model."""
+    """Tracks that meet all conditions, by id, with their vectors of one model.
+
+    Args:
+        looks: vectors of a track at most, spread over its time; None for all.
+    """
     track, session, observation = schema.Track, schema.Session, schema.Observation
     counted = (
         select(
@@ -83,36 +93,69 @@ def tracks(
         .where(*conditions)
         .order_by(track.id)
     ).all()
-    embedded = connection.execute(
-        select(
-            observation.track_id,
-            observation.time,
-            observation.quality,
-            schema.Embedding.level,
-            schema.Embedding.vector,
-        )
-        .join(schema.Embedding, schema.Embedding.observation_id == observation.id)
-        .join(track, observation.track_id == track.id)
-        .join(session, track.session_id == session.id)
-        .join(schema.Camera, session.camera_id == schema.Camera.id)
-        .where(schema.Embedding.model_id == model_id, *conditions)
-        .order_by(observation.track_id, observation.time, observation.id)
-    ).all()
-    owners = np.array([row[0] for row in embedded], np.int64)
-    times = np.array([row[1] for row in embedded], np.float64)
-    levels = np.array([row[3] for row in embedded], np.int8)
-    every = Embeddings(
-        vectors.decode([row[4] for row in embedded], levels, sizes),
-        levels,
-        np.array([row[2] for row in embedded], np.float32),
-        tuple(sizes),
-    )
+    owners, times, every = _embedded(connection, sizes, model_id, looks, conditions)
     starts = np.searchsorted(owners, [head[0] for head in heads], "left")
     ends = np.searchsorted(owners, [head[0] for head in heads], "right")
     return [
         StoredTrack(*(*head, every[start:end], times[start:end]))
         for head, start, end in zip(heads, starts, ends, strict=True)
     ]
+
+
+def _embedded(
+    connection: Connection,
+    sizes: Sequence[int],
+    model_id: int | None,
+    looks: int | None,
+    conditions: Sequence[Any],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], Embeddings]:
+    """Tracks, times and embeddings of observations with a vector, by track and time."""
+    if looks == 0:
+        return np.zeros(0, np.int64), np.zeros(0), Embeddings.empty(sizes)
+    track, session, observation = schema.Track, schema.Session, schema.Observation
+    embedding = schema.Embedding
+    rows = connection.execute(
+        select(
+            observation.track_id,
+            observation.id,
+            embedding.level,
+            observation.time,
+            observation.quality,
+        )
+        .join(embedding, embedding.observation_id == observation.id)
+        .join(track, observation.track_id == track.id)
+        .join(session, track.session_id == session.id)
+        .join(schema.Camera, session.camera_id == schema.Camera.id)
+        .where(embedding.model_id == model_id, *conditions)
+        .order_by(observation.track_id, observation.time, observation.id)
+    ).all()
+    owners = np.array([row[0] for row in rows], np.int64)
+    ids = np.array([row[1] for row in rows], np.int64)
+    levels = np.array([row[2] for row in rows], np.int8)
+    times = np.array([row[3] for row in rows], np.float64)
+    quality = np.array([row[4] for row in rows], np.float64)
+    if looks is not None and len(owners):
+        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        pieces = zip(starts, [*starts[1:], len(owners)], strict=True)
+        kept = np.concatenate([a + spread(times[a:b], quality[a:b], looks) for a, b in pieces])
+        owners, ids, levels = owners[kept], ids[kept], levels[kept]
+        times, quality = times[kept], quality[kept]
+    found = np.zeros((len(ids), sum(sizes)), np.float32)
+    for i in range(0, len(ids), IN_LIST):
+        part = ids[i : i + IN_LIST].tolist()
+        blobs = dict(
+            connection.execute(
+                select(embedding.observation_id, embedding.vector).where(
+                    embedding.model_id == model_id, embedding.observation_id.in_(part)
+                )
+            )
+            .tuples()
+            .all()
+        )
+        found[i : i + IN_LIST] = vectors.decode(
+            [blobs[one] for one in part], levels[i : i + IN_LIST], sizes
+        )
+    return owners, times, Embeddings(found, levels, quality.astype(np.float32), tuple(sizes))
 
 
 def _sightings() -> Select[*tuple[Any, ...]]:

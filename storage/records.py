@@ -162,6 +162,18 @@ class SearchHit:
 
 
 @dataclass(frozen=True)
+class SearchPage:
+    """Some hits of a search, likeliest first.
+
+    `persons` were compared in all; `next` asks for the page that follows, None after the last.
+    """
+
+    hits: tuple[SearchHit, ...]
+    persons: int
+    next: str | None
+
+
+@dataclass(frozen=True)
 class GalleryInfo:
     """Counts and sizes (bytes); `first` and `last` are None for a gallery without observations."""
 

@@ -102,11 +102,21 @@ class Track(Base):
 
 
 class Crop(Base):
-    """A JPEG file beside the database, named by its hash; `bytes` is its size."""
+    """A JPEG file, named by its hash; `bytes` is its size."""
 
     __tablename__ = "crop"
     sha256: Mapped[str] = mapped_column(primary_key=True)
     bytes: Mapped[int]
+
+
+class Picture(Base):
+    """The JPEG file's bytes of a crop, in galleries that keep their crops inside."""
+
+    __tablename__ = "picture"
+    sha256: Mapped[str] = mapped_column(
+        ForeignKey("crop.sha256", ondelete="CASCADE"), primary_key=True
+    )
+    jpeg: Mapped[bytes]
 
 
 class Observation(Base):
@@ -174,3 +184,66 @@ class IdentityHistory(Base):
     to_id: Mapped[int | None] = mapped_column(ForeignKey("identity.id"))
     tracks: Mapped[int]
     time: Mapped[float]
+
+
+class Counter(Base):
+    """Numbers that only grow: readers learn from them that what they hold in memory has changed.
+
+    ``identities`` counts the changes of which track is whose.
+    """
+
+    __tablename__ = "counter"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[int]
+
+
+class Setting(Base):
+    """How this gallery is kept, fixed for all who open it; see `storage.settings`."""
+
+    __tablename__ = "setting"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+
+
+class Tombstone(Base):
+    """A track or identity that was removed; `gone` is its id, which is never used again."""
+
+    __tablename__ = "tombstone"
+    __table_args__ = (
+        UniqueConstraint("kind", "gone"),
+        CheckConstraint("kind IN ('track', 'identity')", name="kind"),
+        NEVER_REUSED,
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    gone: Mapped[int]
+    time: Mapped[float]
+
+
+class Hold(Base):
+    """Forbids to remove what it covers until it is lifted.
+
+    One identity, one camera, or the whole gallery where both are None.
+    """
+
+    __tablename__ = "hold"
+    __table_args__ = NEVER_REUSED
+    id: Mapped[int] = mapped_column(primary_key=True)
+    identity_id: Mapped[int | None] = mapped_column(ForeignKey("identity.id"))
+    camera_id: Mapped[int | None] = mapped_column(ForeignKey("camera.id"))
+    reason: Mapped[str]
+    placed: Mapped[float]
+    lifted: Mapped[float | None]
+
+
+class Audit(Base):
+    """Who did what; each row's `hash` covers its own columns and the `hash` of the row before."""
+
+    __tablename__ = "audit"
+    __table_args__ = NEVER_REUSED
+    id: Mapped[int] = mapped_column(primary_key=True)
+    time: Mapped[float]
+    actor: Mapped[str]
+    action: Mapped[str]
+    details: Mapped[str]
+    hash: Mapped[str]

@@ -8,7 +8,17 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url
+from sqlalchemy import (
+    Connection,
+    QueuePool,
+    Table,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError
 
 from .errors import (
@@ -34,6 +44,132 @@ NO_LOG_INDEX = (
 there is no log, nobody is writing, and the bare file can be read."""
 
 
+class Sqlite:
+    """A file; see `backend.Backend`.
+
+    Args:
+        url: a path or ``sqlite:///PATH``.
+        create: make the file if it is not there.
+        timeout: seconds to wait for another writer.
+        durable: an acknowledged row survives a power cut too (synchronous FULL), not only a crash
+            of the program.
+
+    Raises:
+        GalleryNotFound: no such file, and `create` is false; or no such folder.
+        NotAGallery: a folder.
+        GalleryReadOnly: writing is needed but the file or its folder forbids it.
+        StorageError: the URL of something else.
+    """
+
+    errors = (sqlite3.Error,)
+
+    def __init__(
+        self, url: str | Path, *, create: bool, read_only: bool, timeout: float, durable: bool
+    ) -> None:
+        self.path = path_of(url)
+        self.name = str(self.path)
+        self._read_only, self._timeout, self._durable = read_only, timeout, durable
+        _check_place(self.path, create=create, read_only=read_only)
+        writable = os.access(self.path.parent, os.W_OK)
+        self._mode = "rwc" if create and not read_only else "rw" if writable else "ro"
+        self.engine = create_engine("sqlite://", creator=self._connect, poolclass=QueuePool)
+        event.listen(self.engine, "begin", _begin)
+        self.writer = self.engine.execution_options(**{WRITE: True})
+
+    def prepare(self) -> None:
+        """Readers and one writer at a time from now on (journal mode WAL; the file remembers)."""
+        connection = self.engine.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()
+
+    def explain(self, error: Exception) -> StorageError:
+        """What an error of SQLite (wrapped or bare) means for the one who uses the gallery."""
+        return explain(error, self.path, self._timeout)
+
+    def size(self, connection: Connection) -> int:
+        """Bytes of the file with its log."""
+        files = (Path(f"{self.path}{suffix}") for suffix in ("", "-wal", "-shm"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def problems(self, connection: Connection) -> tuple[list[str], list[str]]:
+        """What SQLite finds wrong with its file and indexes; rows that name a missing row."""
+        checked = connection.exec_driver_sql("PRAGMA integrity_check")
+        keys = connection.exec_driver_sql("PRAGMA foreign_key_check")
+        return (
+            [f"database: {row[0]}" for row in checked if row[0] != "ok"],
+            [f"{table} row {row} names no row of {parent}" for table, row, parent, _ in keys],
+        )
+
+    def highest_id(self, connection: Connection, table: Table) -> int:
+        """See `backend.Backend.highest_id`."""
+        if "id" not in table.columns:
+            return 0
+        given = connection.execute(
+            text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name}
+        ).scalar()
+        return int(given or connection.scalar(select(func.max(table.c.id))) or 0)
+
+    def raise_id(self, connection: Connection, table: Table, id_: int) -> None:
+        """See `backend.Backend.raise_id`; only tables that never use an id again keep count."""
+        if not table.dialect_options["sqlite"]["autoincrement"]:
+            return
+        row = {"name": table.name, "id": id_}
+        known = text("UPDATE sqlite_sequence SET seq = max(seq, :id) WHERE name = :name")
+        if not connection.execute(known, row).rowcount:
+            new = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :id)")
+            connection.execute(new, row)
+
+    def vacuum(self) -> None:
+        """Writes the file anew without free pages and empties the log.
+
+        Raises:
+            GalleryLocked: another program reads or writes.
+        """
+        connection = self._connect()
+        try:
+            connection.execute("VACUUM")
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            connection.close()
+        if busy:
+            raise GalleryLocked(
+                f"{self.path} is being read, so its log still holds old pages: "
+                "run `nearfar gallery vacuum` when nobody reads"
+            )
+
+    def _connect(self) -> sqlite3.Connection:
+        uri = self.path.absolute().as_uri()
+        try:
+            return self._settled(f"{uri}?mode={self._mode}")
+        except sqlite3.OperationalError as error:
+            bare = self._read_only and error.sqlite_errorcode in NO_LOG_INDEX
+            if not bare or _log(self.path):
+                raise
+            return self._settled(f"{uri}?mode=ro&immutable=1")
+
+    def _settled(self, uri: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=self._timeout, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(f"PRAGMA query_only = {int(self._read_only)}")
+            connection.execute("PRAGMA schema_version").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
 def path_of(url: str | Path) -> Path:
     """The file that a plain path or ``sqlite:///path`` names.
 
@@ -45,46 +181,15 @@ def path_of(url: str | Path) -> Path:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StorageError(f"{url!r} is no gallery: give a path or sqlite:///PATH") from error
+        raise StorageError(
+            f"{url!r} is no gallery: give a path, sqlite:///PATH or postgresql://HOST/NAME"
+        ) from error
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         shown = parsed.render_as_string(hide_password=True)
-        raise StorageError(f"{shown} is no SQLite file: give a path or sqlite:///PATH")
+        raise StorageError(
+            f"{shown} can't hold a gallery: give a path, sqlite:///PATH or postgresql://HOST/NAME"
+        )
     return Path(parsed.database)
-
-
-def open_engine(path: Path, *, create: bool, read_only: bool, timeout: float) -> Engine:
-    """An engine on the file; it connects on first use.
-
-    Transactions begin with BEGIN, or with BEGIN IMMEDIATE where the option `WRITE` is set, so that
-    a writer waits for its turn before it reads.
-
-    Raises:
-        GalleryNotFound: no such file, and `create` is false; or no such folder.
-        NotAGallery: a folder.
-        GalleryReadOnly: writing is needed but the file or its folder forbids it.
-    """
-    _check_place(path, create=create, read_only=read_only)
-    uri = path.absolute().as_uri()
-    writable = os.access(path.parent, os.W_OK)
-    mode = "rwc" if create and not read_only else "rw" if writable else "ro"
-
-    def connect() -> sqlite3.Connection:
-        try:
-            return _connect(f"{uri}?mode={mode}", read_only=read_only, timeout=timeout)
-        except sqlite3.OperationalError as error:
-            if not read_only or error.sqlite_errorcode not in NO_LOG_INDEX or _log(path):
-                raise
-            bare = f"{uri}?mode=ro&immutable=1"
-            return _connect(bare, read_only=read_only, timeout=timeout)
-
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(WRITE, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
 
 
 def _check_place(path: Path, *, create: bool, read_only: bool) -> None:
@@ -104,34 +209,10 @@ def _check_place(path: Path, *, create: bool, read_only: bool) -> None:
             )
 
 
-def _connect(uri: str, *, read_only: bool, timeout: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
-    )
-    try:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA query_only = {int(read_only)}")
-        connection.execute("PRAGMA schema_version").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
 def _log(path: Path) -> bool:
     """Whether there are changes that are not in the bare file yet."""
     log = Path(f"{path}-wal")
     return log.exists() and log.stat().st_size > 0
-
-
-def keep_log(engine: Engine) -> None:
-    """Readers and one writer at a time from now on (journal mode WAL; the file remembers)."""
-    connection = engine.raw_connection()
-    try:
-        connection.cursor().execute("PRAGMA journal_mode = WAL")
-    finally:
-        connection.close()
 
 
 def explain(error: Exception, path: Path, timeout: float) -> StorageError:
@@ -172,21 +253,3 @@ def full(path: Path) -> GalleryFull:
 def is_full(error: OSError) -> bool:
     """Whether a file could not grow."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def broken_pages(connection: Connection) -> list[str]:
-    """What SQLite finds wrong with its file and indexes."""
-    rows = connection.exec_driver_sql("PRAGMA integrity_check")
-    return [f"database: {row[0]}" for row in rows if row[0] != "ok"]
-
-
-def broken_keys(connection: Connection) -> list[str]:
-    """Rows that name a row that is not there."""
-    rows = connection.exec_driver_sql("PRAGMA foreign_key_check")
-    return [f"{table} row {row} names no row of {parent}" for table, row, parent, _ in rows]
-
-
-def size(path: Path) -> int:
-    """Bytes of the database with its log."""
-    files = (Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm"))
-    return sum(file.stat().st_size for file in files if file.exists())

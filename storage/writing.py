@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from reid import ModelInfo
 
 from . import reading, schema, vectors
+from .crops import Crops, hash_of
 from .errors import StorageError
 from .records import ObservationRow, Session, TrackUpdate
 
@@ -80,13 +82,15 @@ def advance(
 class Batch:
     """Track updates as rows, checked and encoded before the database is touched.
 
+    `hashes` and `vectors` are row by row, `pictures` by hash.
+
     Args:
         tracks: new observations; a track may come in several updates.
         position: frames that will be committed; each observation's frame lies below it.
         model: the gallery's, None while it has none (then no vectors may come).
 
     Raises:
-        StorageError: a frame, level or vector that can't be.
+        StorageError: a frame, level, number or vector that can't be.
     """
 
     def __init__(
@@ -101,7 +105,16 @@ class Batch:
             merged.setdefault(int(update_.number), []).extend(update_.observations)
         self.tracks = {number: rows for number, rows in merged.items() if rows}
         self.vectors: list[bytes | None] = []
+        self.hashes: list[str | None] = []
+        self.pictures: dict[str, bytes] = {}
         for row in self.rows:
+            numbers = (row.time, *row.box, row.score, row.quality)
+            if not all(map(isfinite, numbers)):
+                raise StorageError(f"frame {row.frame} has a box or time that is not a number")
+            sha = None if row.crop is None else hash_of(row.crop)
+            self.hashes.append(sha)
+            if sha is not None and row.crop is not None:
+                self.pictures[sha] = row.crop
             if not 0 <= row.frame < position:
                 raise StorageError(f"frame {row.frame} is not among the first {position} frames")
             if row.level < 1 or (model is not None and row.level > model.levels.m):
@@ -123,15 +136,15 @@ def add(
     connection: Connection,
     session_id: int,
     batch: Batch,
-    crops: Sequence[str | None],
+    crops: Crops,
     model_id: int | None,
 ) -> None:
-    """Writes the rows of a batch; `crops` are the hashes of its pictures, row by row."""
+    """Writes the rows of a batch and its pictures."""
     rows = batch.rows
     if not rows:
         return
-    pictures = zip(crops, rows, strict=True)
-    _add_crops(connection, {sha: len(row.crop) for sha, row in pictures if sha and row.crop})
+    _add_crops(connection, {sha: len(jpeg) for sha, jpeg in batch.pictures.items()})
+    crops.add(connection, batch.pictures)
     ids = _settle_tracks(connection, session_id, batch.tracks)
     owners = [ids[number] for number, own in batch.tracks.items() for _ in own]
     observations = connection.scalars(
@@ -150,7 +163,7 @@ def add(
                 "quality": float(row.quality),
                 "crop_sha256": sha,
             }
-            for owner, row, sha in zip(owners, rows, crops, strict=True)
+            for owner, row, sha in zip(owners, rows, batch.hashes, strict=True)
         ],
     ).all()
     embedded = [

@@ -46,7 +46,7 @@ def degrade(image: Image, random: np.random.Generator) -> tuple[Image, int]:
     return image, len(image)
 
 
-def erase(image: Image, random: np.random.Generator, share: float = 0.4) -> Image:
+def erase(image: Image, random: np.random.Generator, share: float) -> Image:
     """Random erasing: with probability `share` a rectangle of noise hides part of the person."""
     if random.random() > share:
         return image
@@ -59,11 +59,15 @@ def erase(image: Image, random: np.random.Generator, share: float = 0.4) -> Imag
 
 
 def training_input(
-    image: Image, levels: LevelSet, size: tuple[int, int], random: np.random.Generator
+    image: Image,
+    levels: LevelSet,
+    size: tuple[int, int],
+    random: np.random.Generator,
+    erased: float,
 ) -> tuple[Image, int]:
     """A degraded, enlarged and partly erased crop ``uint8 (*size, 3)`` and its level."""
     seen, height = degrade(image, random)
-    return erase(to_input(seen, size), random), levels.level_of(height)
+    return erase(to_input(seen, size), random, erased), levels.level_of(height)
 
 
 def _jitter_box(image: Image, random: np.random.Generator) -> Image:

@@ -71,6 +71,24 @@ def contrastive_loss(similarity: Tensor, identity: Tensor, temperature: float = 
     return -each.mean()
 
 
+def prefix_loss(z: Tensor, level: Tensor, picture: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """How far the vectors of shrunk copies stray from the prefix of their sharpest copy's vector.
+
+    One minus the cosine over the prefix that the shrunk copy fills, averaged over the pairs of
+    copies of one picture; the sharper one is taken as given. Zero when no picture comes twice.
+
+    Args:
+        z: ``(N, d)`` zero-padded. level: ``(N,)``. picture: ``(N,)``, equal for copies.
+    """
+    pair = picture[:, None] == picture[None, :]
+    low, high = torch.nonzero(pair & (level[:, None] < level[None, :]), as_tuple=True)
+    if not len(low):
+        return z.sum() * 0
+    lengths = torch.as_tensor(prefix_lengths(sizes), device=z.device)
+    filled = torch.arange(z.shape[1], device=z.device)[None, :] < lengths[level[low] - 1][:, None]
+    return (1 - F.cosine_similarity(z[low], z[high].detach() * filled)).mean()
+
+
 class TeacherLoss(nn.Module):
     """How far degraded crops of any level stray from what a teacher saw at full resolution.
 

@@ -6,12 +6,21 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from reid import Embedder, ReidError  # noqa: E402
-from reid.network import ResolutionAdaptiveNet, ResolutionMask, normalise  # noqa: E402
-from training.export import describe, export, flat_calibration  # noqa: E402
+from reid.network import (  # noqa: E402
+    GeneralisedMean,
+    ResolutionAdaptiveNet,
+    ResolutionMask,
+    normalise,
+)
+from training.calibrate import flat_calibration  # noqa: E402
+from training.errors import TrainingError  # noqa: E402
+from training.export import describe, write_onnx  # noqa: E402
 from training.recipe import Recipe  # noqa: E402
+from training.run import Run  # noqa: E402
 
 SIZES = (16, 8, 24, 16)
 RECIPE = Recipe(size=(64, 32), sizes=SIZES)
+RUN = Run(RECIPE, ("set",), 0, "area", "random", 128.0)
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +78,11 @@ def test_exported_file_equals_torch_at_every_level(
     for parameter in network.parameters():
         parameter.data = parameter.data.half().float()
     path = tmp_path / "small.onnx"
-    export(network, RECIPE, path)
-    info = describe(path, "small", RECIPE, flat_calibration(4))
+    write_onnx(network, RECIPE, path)
+    info = describe(path, "small", RUN, flat_calibration(4))
     embedder = Embedder.load(path, "cpu")
     assert embedder.info.to_json() == info.to_json()
+    assert info.levels.heights == (32, 43, 64, 128)
     images = pictures(7)
     for level in (1, 2, 3, 4):
         found = embedder.embed(list(images), levels=[level] * 7)
@@ -81,10 +91,28 @@ def test_exported_file_equals_torch_at_every_level(
         np.testing.assert_allclose(found.vectors, expected, atol=1e-4)
 
 
+def test_a_network_without_varying_length_is_no_embedder(tmp_path: Path) -> None:
+    plain = ResolutionAdaptiveNet("resnet18-half", SIZES, varying_length=False)
+    with pytest.raises(TrainingError, match="varying length"):
+        write_onnx(plain, Recipe(sizes=SIZES, varying_length=False), tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("exponent", [1.0, 3.0, 30.0])
+def test_power_mean_lies_between_average_and_maximum(exponent: float) -> None:
+    pool = GeneralisedMean()
+    torch.nn.init.constant_(pool.exponent, exponent)
+    x = torch.rand(3, 5, 4, 2) + 0.01
+    found = pool(x)
+    literal = torch.stack([(c**exponent).mean() for c in x.flatten(0, 1)]) ** (1 / exponent)
+    torch.testing.assert_close(found.flatten(), literal)
+    assert (found >= x.mean((2, 3)) - 1e-5).all()
+    assert (found <= x.amax((2, 3)) + 1e-5).all()
+
+
 def test_fingerprint_tells_weights_apart(network: ResolutionAdaptiveNet, tmp_path: Path) -> None:
     a, b = tmp_path / "a.onnx", tmp_path / "b.onnx"
-    export(network, RECIPE, a)
-    export(ResolutionAdaptiveNet("resnet18-half", SIZES).eval(), RECIPE, b)
-    one = describe(a, "a", RECIPE, flat_calibration(4))
-    assert one.fingerprint == describe(a, "renamed", RECIPE, flat_calibration(4)).fingerprint
-    assert one.fingerprint != describe(b, "a", RECIPE, flat_calibration(4)).fingerprint
+    write_onnx(network, RECIPE, a)
+    write_onnx(ResolutionAdaptiveNet("resnet18-half", SIZES).eval(), RECIPE, b)
+    one = describe(a, "a", RUN, flat_calibration(4))
+    assert one.fingerprint == describe(a, "renamed", RUN, flat_calibration(4)).fingerprint
+    assert one.fingerprint != describe(b, "a", RUN, flat_calibration(4)).fingerprint

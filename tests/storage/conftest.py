@@ -12,6 +12,8 @@ import pytest
 from reid import Calibration, LevelSet, ModelInfo
 from storage import Gallery, ObservationRow
 
+from .places import KINDS, Place, new_place
+
 SIZES = (4, 6, 8)
 
 
@@ -71,7 +73,22 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "nearfar.db"
 
 
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A path, then a URL of PostgreSQL, of no gallery yet."""
+    with new_place(request.param, tmp_path) as made:
+        yield made
+
+
 @pytest.fixture
-def gallery(path: Path, model: ModelInfo) -> Iterator[Gallery]:
+def gallery(place: Place, model: ModelInfo) -> Iterator[Gallery]:
+    """An empty gallery at `place`."""
+    with Gallery.open(place, model=model, create=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def filed(path: Path, model: ModelInfo) -> Iterator[Gallery]:
+    """An empty gallery at `path`, whose crops are files."""
     with Gallery.open(path, model=model, create=True) as opened:
         yield opened

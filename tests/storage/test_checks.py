@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from storage import Gallery, StorageError, TrackUpdate
 
 from .conftest import a_row
+from .places import Place, ask
 
 
 @pytest.fixture
@@ -39,23 +37,43 @@ def filled(gallery: Gallery, rng: np.random.Generator) -> Gallery:
         ("UPDATE track SET identity_id = 77 WHERE id = 1", "names no row of identity"),
     ],
 )
-def test_check_names_the_damage(filled: Gallery, path: Path, damage: str, message: str) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute(damage)
-    connection.commit()
-    connection.close()
+def test_check_names_the_damage(filled: Gallery, place: Place, damage: str, message: str) -> None:
+    ask(place, damage)
     assert any(message in line for line in filled.check())
 
 
 def test_a_vector_of_wrong_length_stops_reading_with_a_clear_error(
-    filled: Gallery, path: Path
+    filled: Gallery, place: Place
 ) -> None:
     query = filled.tracks()[0].embeddings[:1]
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE embedding SET vector = x'0000' WHERE observation_id = 3")
-    connection.commit()
-    connection.close()
+    ask(place, "UPDATE embedding SET vector = x'0000' WHERE observation_id = 3")
     with pytest.raises(StorageError, match=r"Gallery\.check"):
         filled.tracks()
     with pytest.raises(StorageError, match=r"Gallery\.check"):
         filled.search(query)
+
+
+@pytest.mark.parametrize(
+    ("damage", "done", "left"),
+    [
+        ("UPDATE track SET last = 99 WHERE id = 2", "set the times of 1 tracks", None),
+        ("DELETE FROM observation WHERE track_id = 1", "removed 1 tracks without", None),
+        ("UPDATE session SET position = 4", "moved 1 sessions on", None),
+        ("UPDATE identity SET ended = 1 WHERE id = 2", "revived 1 identities", None),
+        ("DELETE FROM identity_link WHERE track_id = 1", "linked 1 tracks", None),
+        ("UPDATE observation SET crop_sha256 = NULL WHERE id = 3", "removed 1 crops", None),
+        ("UPDATE embedding SET level = 9 WHERE observation_id = 3", None, "level 9"),
+        ("UPDATE track SET identity_id = 77 WHERE id = 1", None, "names no row of identity"),
+    ],
+)
+def test_what_can_be_mended_is_and_the_rest_is_named(
+    filled: Gallery, place: Place, damage: str, done: str | None, left: str | None
+) -> None:
+    ask(place, damage)
+    repair = filled.repair()
+    if done is not None:
+        assert any(line.startswith(done) for line in repair.done), repair
+        assert repair.left == ()
+        assert filled.repair().done == ()
+    if left is not None:
+        assert any(left in line for line in repair.left)

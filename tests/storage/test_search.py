@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from reid import Embeddings, ModelInfo, distances
 from storage import Gallery, SearchHit, StorageError, TrackUpdate
 
 from .conftest import SIZES, a_model, a_row, a_vector
+from .places import KINDS, Place, new_place
 
 
 def fill(gallery: Gallery, seed: int, *, tracks: int = 30, linked: float = 0.7) -> None:
@@ -75,12 +76,14 @@ def name(hit: SearchHit) -> tuple[str, int]:
     return ("track", hit.best.track) if hit.identity is None else ("identity", hit.identity)
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("search") / "nearfar.db"
-    with Gallery.open(path, model=a_model(), create=True) as gallery:
-        fill(gallery, 0)
-    return path
+@pytest.fixture(scope="module", params=KINDS)
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    with new_place(request.param, tmp_path_factory.mktemp("search")) as place:
+        with Gallery.open(place, model=a_model(), create=True) as gallery:
+            fill(gallery, 0)
+        yield place
 
 
 @settings(max_examples=40, deadline=None)
@@ -93,7 +96,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     min_level=st.sampled_from([None, 1, 2, 3]),
 )
 def test_search_is_exact(
-    filled: Path,
+    filled: Place,
     seed: int,
     n: int,
     camera: str | None,
@@ -142,11 +145,11 @@ def test_appearances_are_all_of_the_person_whatever_the_filter(gallery: Gallery)
             assert [a.camera for a in hit.appearances] == [hit.best.camera]
 
 
-def test_new_rows_and_new_identities_are_seen_at_once(gallery: Gallery, path: Path) -> None:
+def test_new_rows_and_new_identities_are_seen_at_once(gallery: Gallery, place: Place) -> None:
     fill(gallery, 5)
     query = a_query(1, 1)
     gallery.search(query)
-    with Gallery.open(path) as other:
+    with Gallery.open(place) as other:
         rng = np.random.default_rng(9)
         session = other.begin_session("near", "near", "more", 2000.0, 10.0)
         other.append(session.id, 5, 0, [TrackUpdate(1, [a_row(rng, f) for f in range(5)])])
@@ -173,7 +176,7 @@ def test_zero_vectors_are_far_from_all(gallery: Gallery, model: ModelInfo) -> No
     assert {hit.distance for hit in hits} == {1.0}
 
 
-def test_nothing_to_find_and_bad_questions(gallery: Gallery, path: Path) -> None:
+def test_nothing_to_find_and_bad_questions(gallery: Gallery, place: Place) -> None:
     assert gallery.search(a_query(0, 1)) == []
     fill(gallery, 7)
     assert gallery.search(a_query(0, 1), after=1e12) == []

@@ -11,6 +11,7 @@ from training.losses import (  # noqa: E402
     TeacherLoss,
     VerificationLoss,
     contrastive_loss,
+    prefix_loss,
     similarities,
 )
 
@@ -92,3 +93,23 @@ def test_teacher_loss_equals_its_literal_sum_and_vanishes_in_agreement() -> None
         agreeing = TeacherLoss(12, 12)
         agreeing.map.weight.copy_(torch.eye(12))
         assert agreeing(z, same @ same.T, same).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_prefix_loss_equals_a_literal_version() -> None:
+    z, _ = padded(6, 3)
+    level = torch.tensor([1, 3, 2, 3, 2, 2])
+    z = torch.randn(6, 12, generator=torch.Generator().manual_seed(4))
+    z = z * (torch.arange(12)[None] < 4 * level[:, None])
+    z.requires_grad_(True)
+    picture = torch.tensor([0, 0, 1, 1, 2, 2])
+    literal = []
+    for low, high in ((0, 1), (2, 3)):
+        a = z[low, : 4 * level[low]].detach().numpy()
+        b = z[high, : 4 * level[low]].detach().numpy()
+        literal.append(1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+    loss = prefix_loss(z, level, picture, SIZES)
+    assert loss.item() == pytest.approx(np.mean(literal), rel=1e-5)
+    loss.backward()
+    assert (z.grad[[1, 3, 4, 5]] == 0).all()
+    assert (z.grad[0, :4] != 0).all()
+    assert prefix_loss(z, level, torch.arange(6), SIZES).item() == 0

@@ -1,25 +1,23 @@
-"""What the shipped embedder is trained on: crops of several sets, batches of mixed heights."""
+"""What the embedder that ships is trained on: crops of several sets, at mixed heights."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Queue
-from threading import Thread
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from reid import LevelSet
 
 from .augment import training_input
-from .datasets import Crop, read_set
+from .datasets import Crop
 from .errors import TrainingError
+from .learner import Batch
 from .recipe import Recipe
 from .teacher import teacher_vectors
 
@@ -51,75 +49,66 @@ def held_out(crop: Crop) -> bool:
     return split == "test" or (split == "all" and int(number) % 3 == 0)
 
 
-@dataclass(frozen=True)
-class Batch:
-    images: Tensor
-    level: Tensor
-    identity: Tensor
-    teacher: Tensor
+class CameraBatches:
+    """Batches of crops degraded as cameras do it, at any height; each depends on its step alone.
 
+    Args:
+        data: crops and what a teacher says of them.
+    """
 
-def batches(data: Data, recipe: Recipe, first: int = 0) -> Iterator[Batch]:
-    """Batches from step `first` on; each depends on the seed and its step alone."""
-    levels = LevelSet(recipe.heights)
-    for step in range(first, recipe.steps):
-        random = np.random.default_rng((recipe.seed, step))
+    def __init__(self, data: Data, recipe: Recipe) -> None:
+        if len(data.by_identity) < recipe.persons:
+            raise TrainingError(
+                f"a batch has {recipe.persons} people, the training set {len(data.by_identity)}; "
+                "give more people or a smaller --persons"
+            )
+        self._data, self.recipe = data, recipe
+        self._levels = LevelSet(recipe.heights)
+        self.identities, self.teacher = len(data.by_identity), data.teacher.shape[1]
+        self.steps = math.ceil(len(data.crops) / (recipe.persons * recipe.views))
+        """Steps of an epoch: each crop comes once, on average."""
+
+    def batch(self, step: int) -> Batch:
+        """The batch of step `step`, the same at each call."""
+        r, data = self.recipe, self._data
+        random = np.random.default_rng((r.seed, step))
         images, level, identity, rows = [], [], [], []
-        for person in random.choice(len(data.by_identity), recipe.persons, replace=False):
+        for person in random.choice(self.identities, r.persons, replace=False):
             of_person = data.by_identity[person]
-            few = len(of_person) < recipe.views
-            for i in random.choice(of_person, recipe.views, replace=few):
-                image, k = training_input(data.crops[i].image, levels, recipe.size, random)
+            for i in random.choice(of_person, r.views, replace=len(of_person) < r.views):
+                image, k = training_input(
+                    data.crops[i].image, self._levels, r.size, random, r.erase
+                )
                 images.append(image)
                 level.append(k)
                 identity.append(person)
                 rows.append(i)
-        yield Batch(
+        return Batch(
             torch.from_numpy(np.stack(images)),
             torch.tensor(level),
             torch.tensor(identity),
+            torch.tensor(rows),
             torch.from_numpy(data.teacher[rows]),
         )
 
 
-def ahead(source: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:
-    """`source`, made in a thread so that the step does not wait for it."""
-    queue: Queue[Batch | BaseException | None] = Queue(depth)
-
-    def fill() -> None:
-        try:
-            for batch in source:
-                queue.put(batch)
-            queue.put(None)
-        except BaseException as error:
-            queue.put(error)
-
-    Thread(target=fill, daemon=True).start()
-    while (item := queue.get()) is not None:
-        if isinstance(item, BaseException):
-            raise item
-        yield item
-
-
-def load_data(sets: Sequence[str], teacher: Path | None, cache: Path) -> Data:
-    """Training crops of ``name=path`` sets, with the teacher's vectors kept under `cache`."""
-    crops: list[Crop] = []
-    vectors: list[NDArray[np.float32]] = []
-    for entry in sets:
-        name, _, path = entry.partition("=")
-        if not path:
-            raise TrainingError(f"a set is given as name=path, got {entry!r}")
-        of_set = [c for c in read_set(name, Path(path)) if not held_out(c)]
-        crops += of_set
-        if teacher:
-            file = cache / f"{teacher.stem}-{name}-{len(of_set)}.npy"
-            if not file.exists():
-                cache.mkdir(parents=True, exist_ok=True)
-                np.save(file, teacher_vectors(teacher, of_set))
-            vectors.append(np.load(file).astype(np.float32))
-        else:
-            vectors.append(np.zeros((len(of_set), 1), np.float32))
-    return Data(crops, np.concatenate(vectors))
+def with_teacher(crops: Sequence[Crop], teacher: Path | None, cache: Path) -> Data:
+    """Crops and the teacher's vectors of them, kept under `cache` by set and number of crops."""
+    by_set: dict[str, list[Crop]] = defaultdict(list)
+    for crop in crops:
+        by_set[crop.identity.split("/")[0]].append(crop)
+    kept, vectors = [], []
+    for name, of_set in by_set.items():
+        kept += of_set
+        if teacher is None:
+            vectors.append(np.zeros((len(of_set), 0), np.float32))
+            continue
+        file = cache / f"{teacher.stem}-{name}-{len(of_set)}.npy"
+        if not file.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            np.save(file, teacher_vectors(teacher, of_set))
+        vectors.append(np.load(file).astype(np.float32))
+    return Data(kept, np.concatenate(vectors))
 
 
 def with_rendered(data: Data, people: int, cache: Path, first_seed: int = 1000) -> Data:

@@ -1,0 +1,388 @@
+"""The commands `nearfar gallery ...`: look into a gallery, correct it, and end the life of data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .cli_copies import register
+from .terminal import one_line_errors, parse_time, print_json, say
+
+if TYPE_CHECKING:
+    from storage import Gallery, Removed
+
+app = typer.Typer(help="Look into a gallery, correct it, remove from it.", no_args_is_help=True)
+audit_app = typer.Typer(help="Who did what.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
+register(app)
+
+Place = Annotated[str, typer.Argument(help="path or URL of the gallery")]
+PlaceOption = Annotated[str, typer.Option("--gallery", help="path or URL of the gallery")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+HERE = "nearfar.db"
+
+
+@contextmanager
+def _opened(place: str, *, read_only: bool = False) -> Iterator[Gallery]:
+    with one_line_errors():
+        from storage import Gallery
+
+        with Gallery.open(place, read_only=read_only) as gallery:
+            yield gallery
+
+
+@app.command("info")
+def info(gallery: Place = HERE, as_json: Json = False) -> None:
+    """Say what a gallery holds.
+
+    Example: `nearfar gallery info nearfar.db`
+    """
+    from .outputs import iso
+
+    with _opened(gallery, read_only=True) as opened:
+        held = opened.info()
+    facts: dict[str, Any] = {
+        "model": f"{held.model.name} {held.model.fingerprint}" if held.model else None,
+        "schema": held.schema,
+        "cameras": held.cameras,
+        "sessions": held.sessions,
+        "tracks": held.tracks,
+        "observations": held.observations,
+        "embeddings": held.embeddings,
+        "crops": held.crops,
+        "identities": held.identities,
+        "first": iso(held.first) if held.first is not None else None,
+        "last": iso(held.last) if held.last is not None else None,
+        "database_bytes": held.database_bytes,
+        "crop_bytes": held.crop_bytes,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        typer.echo(f"{name.replace('_', ' '):<16} {value if value is not None else '-'}")
+
+
+@app.command("check")
+def check(
+    gallery: Place = HERE,
+    repair: Annotated[bool, typer.Option("--repair", help="mend what can be mended")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong with a gallery: pages, keys, vectors, times, pictures, models.
+
+    Example: `nearfar gallery check nearfar.db --repair`
+
+    Reads every picture. The exit status is 1 if anything is (still) wrong.
+    """
+    done: tuple[str, ...] = ()
+    with _opened(gallery, read_only=not repair) as opened:
+        if repair:
+            mended = opened.repair()
+            done, wrong = mended.done, list(mended.left)
+        else:
+            wrong = opened.check()
+    if as_json:
+        print_json({"repaired": list(done), "wrong": wrong})
+    else:
+        for line in done:
+            typer.echo(f"repaired: {line}")
+        for line in wrong:
+            typer.echo(f"wrong: {line}")
+        if not wrong:
+            typer.echo(f"{gallery} is sound")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command("erase")
+def erase(
+    identity: Annotated[int, typer.Option(help="number of the person")],
+    gallery: Place = HERE,
+    vacuum: Annotated[
+        bool, typer.Option(help="leave no trace in the files; once is enough after several")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Remove a person for good: tracks, boxes, vectors, pictures; the number stays taken.
+
+    Example: `nearfar gallery erase nearfar.db --identity 7`
+
+    Backups, and on PostgreSQL the server's write-ahead log, are not ours to reach.
+    """
+    with _opened(gallery) as opened:
+        removed = opened.life.erase(identity, vacuum=vacuum)
+    _print_removed(removed, f"identity {identity} erased", as_json)
+
+
+@app.command("purge")
+def purge(
+    gallery: Place = HERE,
+    older_than: Annotated[str | None, typer.Option(help="age, like 30d or 12h")] = None,
+    before: Annotated[str | None, typer.Option(help="time, like 2026-01-31T08:00Z")] = None,
+    keep: Annotated[str | None, typer.Option(help="size that may stay, like 50GB")] = None,
+    camera: Annotated[str | None, typer.Option(help="this camera only")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove the oldest tracks, by age or down to a size; legal holds spare what they cover.
+
+    Example: `nearfar gallery purge nearfar.db --camera gate --older-than 30d`
+
+    Others can go on writing. The files get smaller with `nearfar gallery vacuum`.
+    """
+    with one_line_errors():
+        from .errors import CallError
+        from .units import parse_age, parse_size
+
+        if older_than and before:
+            raise CallError("give --older-than or --before, not both")
+        age = parse_age(older_than)
+        until = parse_time(before) if age is None else time.time() - age
+        most = parse_size(keep)
+    with _opened(gallery) as opened:
+        removed = opened.life.purge(camera=camera, before=until, keep_bytes=most, dry_run=dry_run)
+    _print_removed(removed, "would go" if dry_run else "purged", as_json)
+
+
+@app.command("vacuum")
+def vacuum(gallery: Place = HERE, as_json: Json = False) -> None:
+    """Give the room of what was removed back to the disk.
+
+    Example: `nearfar gallery vacuum nearfar.db`
+    """
+    with _opened(gallery) as opened:
+        before = opened.info().database_bytes
+        opened.life.vacuum()
+        after = opened.info().database_bytes
+    if as_json:
+        print_json({"bytes_before": before, "bytes_after": after})
+    else:
+        typer.echo(f"{gallery}: {before} bytes before, {after} after")
+
+
+@app.command("hold")
+def hold(
+    reason: Annotated[str, typer.Option(help="why, for instance the number of a case")],
+    gallery: Place = HERE,
+    identity: Annotated[int | None, typer.Option(help="number of a person")] = None,
+    camera: Annotated[str | None, typer.Option(help="all of a camera")] = None,
+    as_json: Json = False,
+) -> None:
+    """Place a legal hold: nothing that it covers can be erased or purged until it is lifted.
+
+    Example: `nearfar gallery hold nearfar.db --identity 7 --reason "case 12/26"`
+
+    Without an identity or a camera it covers the whole gallery.
+    """
+    with _opened(gallery) as opened:
+        made = opened.life.hold(reason, identity=identity, camera=camera)
+    if as_json:
+        print_json(asdict(made))
+    else:
+        typer.echo(f"hold {made.id} placed")
+
+
+@app.command("lift")
+def lift(
+    number: Annotated[int, typer.Argument(help="number of the hold")],
+    gallery: PlaceOption = HERE,
+) -> None:
+    """Lift a legal hold.
+
+    Example: `nearfar gallery lift 3 --gallery nearfar.db`
+    """
+    with _opened(gallery) as opened:
+        opened.life.lift(number)
+    typer.echo(f"hold {number} lifted")
+
+
+@app.command("holds")
+def holds(gallery: Place = HERE, as_json: Json = False) -> None:
+    """List legal holds, lifted ones too.
+
+    Example: `nearfar gallery holds nearfar.db`
+    """
+    with _opened(gallery, read_only=True) as opened:
+        found = opened.life.holds()
+    if as_json:
+        print_json({"holds": [asdict(one) for one in found]})
+        return
+    for one in found:
+        covers = f"identity {one.identity}" if one.identity else one.camera or "everything"
+        state = "lifted" if one.lifted is not None else "holds"
+        typer.echo(f"{one.id}  {covers}  {state}  {one.reason}")
+
+
+@app.command("merge")
+def merge(
+    into: Annotated[int, typer.Argument(help="identity that stays")],
+    others: Annotated[list[int], typer.Argument(help="identities that are the same person")],
+    gallery: PlaceOption = HERE,
+) -> None:
+    """Say that identities are one person; later runs keep to it.
+
+    Example: `nearfar gallery merge 3 7 9 --gallery nearfar.db`
+    """
+    with _opened(gallery) as opened:
+        opened.people.merge(into, others)
+    typer.echo(f"{', '.join(map(str, others))} merged into identity {into}")
+
+
+@app.command("split")
+def split(
+    identity: Annotated[int, typer.Argument(help="identity that is two persons")],
+    tracks: Annotated[list[int], typer.Argument(help="tracks of the other person")],
+    gallery: PlaceOption = HERE,
+    as_json: Json = False,
+) -> None:
+    """Say that some tracks of an identity are another person; later runs keep to it.
+
+    Example: `nearfar gallery split 3 41 42 --gallery nearfar.db`
+    """
+    with _opened(gallery) as opened:
+        made = opened.people.split(identity, tracks)
+    if as_json:
+        print_json({"identity": made, "tracks": tracks})
+    else:
+        typer.echo(f"{len(tracks)} tracks of identity {identity} are identity {made} now")
+
+
+@app.command("confirm")
+def confirm(
+    track: Annotated[int, typer.Argument(help="number of the track")],
+    gallery: PlaceOption = HERE,
+) -> None:
+    """Say that a track is of the identity that it has; later runs keep to it.
+
+    Example: `nearfar gallery confirm 41 --gallery nearfar.db`
+    """
+    with _opened(gallery) as opened:
+        identity = opened.people.confirm(track)
+    typer.echo(f"track {track} is identity {identity}")
+
+
+@app.command("reject")
+def reject(
+    track: Annotated[int, typer.Argument(help="number of the track")],
+    gallery: PlaceOption = HERE,
+) -> None:
+    """Say that a track is not of the identity that it has; later runs keep to it.
+
+    Example: `nearfar gallery reject 41 --gallery nearfar.db`
+    """
+    with _opened(gallery) as opened:
+        identity = opened.people.reject(track)
+    typer.echo(f"track {track} is not identity {identity}")
+
+
+@app.command("history")
+def history(
+    gallery: Place = HERE,
+    identity: Annotated[int | None, typer.Option(help="only what befell this one")] = None,
+    as_json: Json = False,
+) -> None:
+    """List merges and splits of identities.
+
+    Example: `nearfar gallery history nearfar.db --identity 7`
+    """
+    from .outputs import iso
+
+    with _opened(gallery, read_only=True) as opened:
+        changes = opened.people.history(identity)
+    if as_json:
+        print_json({"changes": [asdict(change) for change in changes]})
+        return
+    for change in changes:
+        target = "nobody" if change.target is None else f"identity {change.target}"
+        typer.echo(
+            f"{iso(change.time)}  {change.kind}  {change.tracks} tracks of identity "
+            f"{change.source} to {target}"
+        )
+
+
+@audit_app.command("show")
+def audit_show(
+    gallery: Place = HERE,
+    action: Annotated[str | None, typer.Option(help="only this kind, like erase")] = None,
+    as_json: Json = False,
+) -> None:
+    """List what was done, by whom and when.
+
+    Example: `nearfar gallery audit show nearfar.db --action erase`
+    """
+    import json
+
+    from .outputs import iso
+
+    with _opened(gallery, read_only=True) as opened:
+        entries = opened.audit.entries(action)
+    if as_json:
+        print_json({"entries": [asdict(entry) for entry in entries]})
+        return
+    for entry in entries:
+        facts = json.dumps(entry.details)
+        typer.echo(f"{entry.id}  {iso(entry.time)}  {entry.actor}  {entry.action}  {facts}")
+
+
+@audit_app.command("verify")
+def audit_verify(
+    gallery: Place = HERE,
+    expect: Annotated[
+        str | None, typer.Option(help="a hash that this command printed earlier")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check that no row of the audit log was changed or removed.
+
+    Example: `nearfar gallery audit verify nearfar.db`
+
+    Keep the hash that it prints elsewhere: given as `--expect` later, it also tells of rows that
+    were cut off the end. The exit status is 1 if the log does not hold.
+    """
+    with _opened(gallery, read_only=True) as opened:
+        proof = opened.audit.verify(expect)
+    if as_json:
+        print_json(asdict(proof))
+    elif proof.broken is None:
+        typer.echo(f"{proof.rows} rows hold together; the last hash is {proof.last}")
+    else:
+        say(f"the audit log does not hold: {proof.broken}")
+    if proof.broken is not None:
+        raise typer.Exit(1)
+
+
+@audit_app.command("searches")
+def audit_searches(
+    wanted: Annotated[str, typer.Argument(help="on or off")], gallery: PlaceOption = HERE
+) -> None:
+    """Have searches noted from now on: who, when, a hash of the picture, the numbers found.
+
+    Example: `nearfar gallery audit searches on --gallery nearfar.db`
+
+    Then a search needs to write to the gallery. The change itself is noted in any case.
+    """
+    with one_line_errors():
+        from .errors import CallError
+
+        if wanted not in ("on", "off"):
+            raise CallError(f"on or off, not {wanted!r}")
+    with _opened(gallery) as opened:
+        opened.audit.note_searches(wanted == "on")
+    typer.echo(f"searches are {'' if wanted == 'on' else 'not '}noted")
+
+
+def _print_removed(removed: Removed, what: str, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(removed))
+        return
+    spared = f"; {removed.held} tracks stay, under a legal hold" if removed.held else ""
+    typer.echo(
+        f"{what}: {removed.tracks} tracks, {removed.observations} observations, "
+        f"{removed.crops} pictures{spared}"
+    )

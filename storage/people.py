@@ -1,0 +1,198 @@
+"""`People`: what a person says about who is who; the machine's later groupings keep to it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from . import audit, counters, schema
+from .database import Database
+from .errors import StorageError
+
+
+@dataclass(frozen=True)
+class Change:
+    """`tracks` tracks went from one identity to another, or to none; `time` is UTC in seconds.
+
+    ``merge``: the identity they came from ended. ``split``: it lives on without them.
+    """
+
+    kind: str
+    source: int
+    target: int | None
+    tracks: int
+    time: float
+
+
+class People:
+    """Judgements on the identities of one gallery; each stands in its audit log.
+
+    Args:
+        actor: who judges, for the audit log.
+    """
+
+    def __init__(self, database: Database, actor: str) -> None:
+        self._database, self._actor = database, actor
+
+    def merge(self, into: int, others: Collection[int]) -> None:
+        """Says that several identities are one person; the others end, their numbers stay taken.
+
+        Every track of them is confirmed as that person's, so a later run does not part them.
+
+        Raises:
+            StorageError: an identity that is not there or has ended, or nothing to merge.
+        """
+        with self._database.write() as connection:
+            sources = sorted(set(others) - {into})
+            if not sources:
+                raise StorageError(f"nothing to merge into identity {into}: name other identities")
+            for identity in (into, *sources):
+                _require(connection, identity)
+            for source in sources:
+                tracks = _tracks(connection, source)
+                _move(connection, tracks, source, into)
+            for track in _tracks(connection, into):
+                _judge(connection, track, into, "confirmed")
+            audit.append(connection, self._actor, "merge", {"into": into, "from": sources})
+
+    def split(self, identity: int, tracks: Collection[int]) -> int:
+        """Says that some of an identity's tracks are another person; returns the new identity.
+
+        A later run does not bring the two parts together.
+
+        Raises:
+            StorageError: a track that is not the identity's, or all of them.
+        """
+        with self._database.write() as connection:
+            _require(connection, identity)
+            own, moved = set(_tracks(connection, identity)), sorted(set(tracks))
+            for track in moved:
+                if track not in own:
+                    raise StorageError(f"track {track} is not one of identity {identity}")
+            if not moved or len(moved) == len(own):
+                raise StorageError(
+                    f"identity {identity} has {len(own)} tracks: name some of them, not all"
+                )
+            made = connection.scalar(
+                insert(schema.Identity).values(created=time.time()).returning(schema.Identity.id)
+            )
+            assert made is not None
+            _move(connection, moved, identity, made)
+            for track in moved:
+                _judge(connection, track, identity, "rejected")
+                _judge(connection, track, made, "confirmed")
+            for track in sorted(own - set(moved)):
+                _judge(connection, track, made, "rejected")
+            facts = {"identity": identity, "tracks": moved, "into": made}
+            audit.append(connection, self._actor, "split", facts)
+        return made
+
+    def confirm(self, track: int) -> int:
+        """Says that a track is of the identity that it has; returns that identity.
+
+        Raises:
+            StorageError: no such track, or it has no identity.
+        """
+        with self._database.write() as connection:
+            identity = _identity(connection, track)
+            _judge(connection, track, identity, "confirmed")
+            facts = {"track": track, "identity": identity}
+            audit.append(connection, self._actor, "confirm", facts)
+        return identity
+
+    def reject(self, track: int) -> int:
+        """Says that a track is not of the identity that it has; returns the identity it leaves.
+
+        The track has no identity then, and never gets that one again.
+
+        Raises:
+            StorageError: no such track, or it has no identity.
+        """
+        with self._database.write() as connection:
+            identity = _identity(connection, track)
+            _move(connection, [track], identity, None)
+            _judge(connection, track, identity, "rejected")
+            facts = {"track": track, "identity": identity}
+            audit.append(connection, self._actor, "reject", facts)
+        return identity
+
+    def history(self, identity: int | None = None) -> list[Change]:
+        """Merges and splits, oldest first; those that one identity took part in, if given."""
+        table = schema.IdentityHistory
+        query = select(table.kind, table.from_id, table.to_id, table.tracks, table.time)
+        if identity is not None:
+            query = query.where((table.from_id == identity) | (table.to_id == identity))
+        with self._database.read() as connection:
+            return [Change(*row) for row in connection.execute(query.order_by(table.id))]
+
+
+def _require(connection: Connection, identity: int) -> None:
+    person = schema.Identity
+    alive = connection.scalar(
+        select(person.id).where(person.id == identity, person.ended.is_(None))
+    )
+    if alive is None:
+        raise StorageError(f"no identity {identity} in the gallery, or it has ended")
+
+
+def _identity(connection: Connection, track: int) -> int:
+    row = connection.execute(
+        select(schema.Track.identity_id).where(schema.Track.id == track)
+    ).one_or_none()
+    if row is None:
+        raise StorageError(f"no track {track} in the gallery")
+    if row[0] is None:
+        raise StorageError(f"track {track} has no identity")
+    return int(row[0])
+
+
+def _tracks(connection: Connection, identity: int) -> list[int]:
+    track = schema.Track
+    return list(
+        connection.scalars(select(track.id).where(track.identity_id == identity).order_by(track.id))
+    )
+
+
+def _move(connection: Connection, tracks: Collection[int], source: int, target: int | None) -> None:
+    """Moves tracks from one identity to another and writes that to the history."""
+    track, person, now = schema.Track, schema.Identity, time.time()
+    connection.execute(update(track).where(track.id.in_(tracks)).values(identity_id=target))
+    left = _tracks(connection, source)
+    if not left:
+        connection.execute(update(person).where(person.id == source).values(ended=now))
+    connection.execute(
+        insert(schema.IdentityHistory).values(
+            kind="split" if left else "merge",
+            from_id=source,
+            to_id=target,
+            tracks=len(tracks),
+            time=now,
+        )
+    )
+    link = schema.IdentityLink
+    connection.execute(
+        update(link)
+        .where(
+            link.track_id.in_(tracks),
+            link.identity_id == source,
+            link.state.in_(["current", "confirmed"]),
+        )
+        .values(state="past", updated=now)
+    )
+    counters.count_up(connection, counters.IDENTITIES)
+
+
+def _judge(connection: Connection, track: int, identity: int, state: str) -> None:
+    """Keeps what a person said of a track and an identity."""
+    link = schema.IdentityLink
+    said = {"method": "person", "state": state, "updated": time.time()}
+    changed = connection.execute(
+        update(link).where(link.track_id == track, link.identity_id == identity).values(**said)
+    ).rowcount
+    if not changed:
+        connection.execute(
+            insert(link).values(track_id=track, identity_id=identity, evidence=0.0, **said)
+        )

@@ -1,0 +1,172 @@
+"""All that is PostgreSQL's own: connecting, taking turns, what its errors mean, its sizes."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from sqlalchemy import Connection, Table, create_engine, event, func, make_url, select, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from . import schema
+from .errors import (
+    GalleryDamaged,
+    GalleryFull,
+    GalleryLocked,
+    GalleryNotFound,
+    GalleryReadOnly,
+    GalleryUnreachable,
+    StorageError,
+)
+
+WRITE = "nearfar_write"
+"""The execution option of a connection whose transactions write."""
+
+TURN = "SELECT pg_advisory_xact_lock(hashtext('nearfar'), hashtext(current_schema()))"
+"""Waits until no other writer is at work; the turn ends with the transaction."""
+
+
+class Postgres:
+    """A database on a server; see `backend.Backend`.
+
+    Args:
+        url: ``postgresql://USER@HOST/NAME``; what it leaves out comes from the usual variables
+            (``PGPASSWORD``, ``PGHOST``, ...) and ``~/.pgpass``.
+        timeout: seconds to wait for the server, and for another writer.
+        durable: an acknowledged row survives a power cut of the server (synchronous_commit).
+
+    Raises:
+        StorageError: no driver is installed, or the URL names no database.
+    """
+
+    path = None
+
+    def __init__(self, url: str, *, read_only: bool, timeout: float, durable: bool) -> None:
+        if find_spec("psycopg") is None:
+            raise StorageError(
+                "a gallery on PostgreSQL needs its driver: pip install 'nearfar[postgres]'"
+            )
+        import psycopg
+
+        self.errors = (psycopg.Error,)
+        try:
+            parsed = make_url(url).set(drivername="postgresql+psycopg")
+        except ArgumentError as error:
+            raise StorageError("not the URL of a database: give postgresql://HOST/NAME") from error
+        self.name = parsed.set(drivername="postgresql").render_as_string(hide_password=True)
+        self._timeout = timeout
+        milliseconds = max(1, round(timeout * 1000))
+        options = (
+            f"-c lock_timeout={milliseconds} -c synchronous_commit={'on' if durable else 'off'} "
+            f"-c default_transaction_read_only={'on' if read_only else 'off'}"
+        )
+        given = parsed.query.get("options")
+        if isinstance(given, str):
+            options = f"{given} {options}"
+        self.engine = create_engine(
+            parsed,
+            isolation_level="REPEATABLE READ",
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": max(1, round(timeout)),
+                "options": options,
+                "application_name": "nearfar",
+            },
+        )
+        event.listen(self.engine, "begin", _begin)
+        self.writer = self.engine.execution_options(
+            isolation_level="READ COMMITTED", **{WRITE: True}
+        )
+
+    def prepare(self) -> None:
+        """Nothing: a server is ready as it is."""
+
+    def explain(self, error: Exception) -> StorageError:
+        """What an error of the server or the driver means for the one who uses the gallery."""
+        cause: Any = getattr(error, "orig", None) or error
+        state = getattr(cause, "sqlstate", None) or ""
+        said = " ".join(str(cause).split())
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        if state == "53100":
+            return GalleryFull(f"no room left on the disk of {self.name}: free some and run again")
+        if state == "55P03":
+            return GalleryLocked(
+                f"another program has kept {self.name} locked for more than {self._timeout:g} s: "
+                "wait until it ends, or use another gallery"
+            )
+        if state in ("25006", "42501"):
+            return GalleryReadOnly(f"{self.name} can't be written ({said}): ask for the rights")
+        if state.startswith(("XX", "58")):
+            return GalleryDamaged(f"{self.name} is damaged ({said}): restore it from a copy")
+        if state.startswith("23"):
+            return StorageError(
+                f"{self.name} refused a row ({said}): it is stored already, or lacks a number"
+            )
+        if state == "3D000" or ("does not exist" in said and "database" in said):
+            return GalleryNotFound(f"no database at {self.name}: make it with createdb")
+        if "password" in said or "authentication" in said or "role" in said:
+            return GalleryUnreachable(
+                f"{self.name} refuses this user: check the user in the URL and PGPASSWORD"
+            )
+        if lost or state.startswith(("08", "57P")) or not state:
+            return GalleryUnreachable(
+                f"no connection to {self.name}: check that the server runs, its host and port"
+            )
+        return StorageError(f"{self.name}: {said}: check the server's log, then run again")
+
+    def size(self, connection: Connection) -> int:
+        """Bytes of the database with its indexes."""
+        size = connection.exec_driver_sql("SELECT pg_database_size(current_database())")
+        return int(size.scalar() or 0)
+
+    def problems(self, connection: Connection) -> tuple[list[str], list[str]]:
+        """Rows that name a missing row; of its pages the server takes care itself."""
+        broken = []
+        for table in schema.Base.metadata.sorted_tables:
+            for key in (key for column in table.columns for key in column.foreign_keys):
+                target = key.column.table
+                parent = target.alias()
+                wrong = (
+                    select(key.parent)
+                    .outerjoin(parent, parent.c[key.column.name] == key.parent)
+                    .where(key.parent.is_not(None), parent.c[key.column.name].is_(None))
+                )
+                broken += [
+                    f"{table.name}: {key.parent.name} {value} names no row of {target.name}"
+                    for value in connection.scalars(wrong)
+                ]
+        return [], broken
+
+    def highest_id(self, connection: Connection, table: Table) -> int:
+        """See `backend.Backend.highest_id`."""
+        if "id" not in table.columns:
+            return 0
+        name = connection.scalar(select(func.pg_get_serial_sequence(table.name, "id")))
+        return int(
+            connection.execute(
+                text(
+                    "SELECT last_value FROM pg_sequences WHERE format('%I.%I', schemaname, "
+                    "sequencename) = :name"
+                ),
+                {"name": name},
+            ).scalar()
+            or 0
+        )
+
+    def raise_id(self, connection: Connection, table: Table, id_: int) -> None:
+        """See `backend.Backend.raise_id`."""
+        if "id" in table.columns and id_ > 0:
+            name = func.pg_get_serial_sequence(table.name, "id")
+            connection.execute(select(func.setval(name, id_)))
+
+    def vacuum(self) -> None:
+        """Writes the tables anew without removed rows; holds up everybody else meanwhile."""
+        alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with alone.connect() as connection:
+            connection.exec_driver_sql("VACUUM (FULL, ANALYZE)")
+            connection.exec_driver_sql("CHECKPOINT")
+
+
+def _begin(connection: Connection) -> None:
+    if connection.get_execution_options().get(WRITE, False):
+        connection.exec_driver_sql(TURN)

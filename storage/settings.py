@@ -1,0 +1,61 @@
+"""How a gallery is kept: settings that stand in the gallery itself, for all who open it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from . import schema
+from .crops import Crops, FolderCrops, InsideCrops
+from .database import Database
+from .errors import StorageError
+
+CropPlace = Literal["folder", "inside"]
+
+
+def settle_crops(database: Database, wanted: CropPlace | None) -> Crops:
+    """Where the gallery keeps its pictures; a gallery without any takes on what is wanted.
+
+    Raises:
+        StorageError: it keeps them elsewhere, or has no folder beside it.
+    """
+    path = database.backend.path
+    usual: CropPlace = "inside" if path is None else "folder"
+    with database.read() as connection:
+        place = read(connection, "crops") or usual
+        empty = not connection.scalar(select(func.count()).select_from(schema.Crop))
+    if wanted is not None and wanted != place:
+        if path is None:
+            raise StorageError(f"{database.name} has no folder beside it: keep its crops inside")
+        if not empty or database.read_only:
+            raise StorageError(
+                f"{database.name} keeps its crops {_said(place)}: copy it to a new gallery with "
+                f"the crops {_said(wanted)}"
+            )
+        with database.write() as connection:
+            write(connection, "crops", wanted)
+        place = wanted
+    return (
+        FolderCrops(path) if path is not None and place == "folder" else InsideCrops(database.name)
+    )
+
+
+def read(connection: Connection, name: str) -> str | None:
+    """A setting; None where it was never set."""
+    setting = schema.Setting
+    return connection.scalar(select(setting.value).where(setting.name == name))
+
+
+def write(connection: Connection, name: str, value: str) -> None:
+    """Sets a setting."""
+    setting = schema.Setting
+    changed = connection.execute(
+        update(setting).where(setting.name == name).values(value=value)
+    ).rowcount
+    if not changed:
+        connection.execute(insert(setting).values(name=name, value=value))
+
+
+def _said(place: str) -> str:
+    return "inside the database" if place == "inside" else "in a folder beside the database"

@@ -1,0 +1,179 @@
+"""The vectors in memory: how much room they take, pages that stay, many who search at once."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage import Gallery, StorageError, TrackUpdate
+from storage.blocks import SEGMENT, Group, Segment
+from storage.search import BEST, likeliest
+
+from .conftest import a_row
+from .places import Place
+from .test_search import a_query, fill, literal, name
+
+
+@pytest.mark.parametrize("level", [1, 2, 4])
+def test_a_segment_takes_little_more_room_than_its_vectors(level: int) -> None:
+    segment = Segment((128,) * level, SEGMENT)
+    arrays = [segment.observation, segment.track, segment.time, segment.inverse]
+    vectors = sum(block.nbytes for block in segment.blocks)
+    assert vectors == SEGMENT * 128 * level * 4
+    assert sum(array.nbytes for array in arrays) + vectors <= 1.2 * vectors
+
+
+def test_rows_fill_segment_after_segment_and_tracks_can_be_dropped() -> None:
+    rng = np.random.default_rng(0)
+    n = 2 * SEGMENT + 17
+    vectors = rng.normal(size=(n, 3)).astype(np.float32)
+    track = rng.integers(0, 50, n).astype(np.int32)
+    group = Group((1, 2))
+    for start in range(0, n, 50_000):
+        part = slice(start, start + 50_000)
+        ids = np.arange(n)[part]
+        group.add(ids, track[part], ids.astype(np.float64), vectors[part])
+    assert [count for _, count in group.filled()] == [SEGMENT, SEGMENT, 17]
+    dead = np.isin(np.arange(50), [3, 7])
+    group.drop(dead)
+    kept = ~dead[track]
+    held = np.concatenate([segment.observation[:count] for segment, count in group.filled()])
+    assert np.array_equal(held, np.flatnonzero(kept))
+    query = rng.normal(size=(2, 3)).astype(np.float32)
+    distances = np.concatenate(
+        [segment.distances(query, 2, slice(0, count)) for segment, count in group.filled()]
+    )
+    unit = vectors[kept] / np.linalg.norm(vectors[kept], axis=1, keepdims=True)
+    cosine = unit @ (query / np.linalg.norm(query, axis=1, keepdims=True)).T
+    assert np.allclose(distances, 2 - 2 * cosine, atol=1e-5)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.sampled_from([-6.0, -1.5, 0.25, 3.0])), max_size=40)
+)
+def test_the_likeliest_rows_of_each_person(pairs: list[tuple[int, float]]) -> None:
+    person = np.array([p for p, _ in pairs], np.int64)
+    score = np.array([s for _, s in pairs], np.float64)
+    lead, mean = likeliest(person, score.copy(), 6)
+    for one in range(6):
+        own = [i for i in range(len(pairs)) if person[i] == one]
+        if not own:
+            assert lead[one] == -1
+            continue
+        ranked = sorted(own, key=lambda i: (-score[i], i))
+        assert lead[one] == ranked[0]
+        assert mean[one] == pytest.approx(np.mean([score[i] for i in ranked[:BEST]]))
+
+
+def test_pages_follow_each_other_while_rows_are_added(gallery: Gallery, place: Place) -> None:
+    fill(gallery, 8)
+    query = a_query(2, 2)
+    whole = gallery.search(query, top=1000)
+    pages, page = [], None
+    with Gallery.open(place) as other:
+        for turn in range(100):
+            found = gallery.search_page(query, page=page, top=4)
+            assert found.persons == len(whole)
+            pages += found.hits
+            page = found.next
+            if page is None:
+                break
+            session = other.begin_session("near", "near", f"more {turn}", 2000.0, 10.0)
+            rows = [a_row(np.random.default_rng(turn), f) for f in range(5)]
+            other.append(session.id, 5, 0, [TrackUpdate(1, rows)])
+    assert [name(hit) for hit in pages] == [name(hit) for hit in whole]
+    assert [hit.probability for hit in pages] == [hit.probability for hit in whole]
+    assert len(gallery.search(query, top=1000)) > len(whole)
+    for wrong in ("", "7", "x.y", "-1.3"):
+        with pytest.raises(StorageError, match="no page"):
+            gallery.search_page(query, page=wrong)
+
+
+def test_one_identity_alone(gallery: Gallery) -> None:
+    fill(gallery, 9)
+    query = a_query(3, 1)
+    everybody = {hit.identity: hit for hit in gallery.search(query, top=1000) if hit.identity}
+    for who, hit in everybody.items():
+        (own,) = gallery.search(query, identity=who)
+        assert (own.identity, own.best) == (who, hit.best)
+        assert own.log_odds == pytest.approx(hit.log_odds)
+    cameras = {hit.best.camera for hit in gallery.search(query, identity=who, camera="near")}
+    assert cameras <= {"near"}
+    with pytest.raises(StorageError, match="no identity 999"):
+        gallery.search(query, identity=999)
+
+
+def test_many_search_while_one_writes_and_links(gallery: Gallery, place: Place) -> None:
+    fill(gallery, 10)
+    errors: list[BaseException] = []
+    done = threading.Event()
+
+    def search(seed: int) -> None:
+        try:
+            while not done.is_set():
+                hits = gallery.search(a_query(seed, 1 + seed % 2), top=1000)
+                assert hits
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=search, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    with Gallery.open(place) as other:
+        session = other.begin_session("near", "near", "more", 2000.0, 10.0)
+        for frame in range(20):
+            rows = [a_row(np.random.default_rng(frame), frame)]
+            other.append(session.id, frame + 1, 0, [TrackUpdate(frame, rows)])
+            tracks = [t.id for t in other.tracks(looks=0)]
+            other.save_identities({t: t % (3 + frame % 3) for t in tracks}, {})
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    query = a_query(5, 2)
+    expected = literal(gallery, query, None, None, None, None)
+    found = gallery.search(query, top=1000)
+    assert {name(hit) for hit in found} == set(expected)
+    for hit in found:
+        assert hit.log_odds == pytest.approx(expected[name(hit)], abs=1e-4)
+
+
+def test_a_broken_row_leaves_the_mirror_as_it_was(gallery: Gallery, place: Place) -> None:
+    from .places import ask
+
+    fill(gallery, 11)
+    query = a_query(1, 1)
+    level, vector = ask(place, "SELECT level, vector FROM embedding WHERE observation_id = 5")[0]
+    ask(place, "UPDATE embedding SET vector = x'0000' WHERE observation_id = 5")
+    with pytest.raises(StorageError, match=r"Gallery\.check"):
+        gallery.search(query)
+    blob = bytes(vector).hex()
+    if isinstance(place, str):
+        ask(place, f"UPDATE embedding SET vector = '\\x{blob}'::bytea WHERE observation_id = 5")
+    else:
+        ask(place, f"UPDATE embedding SET vector = x'{blob}' WHERE observation_id = 5")
+    assert level >= 1
+    expected = literal(gallery, query, None, None, None, None)
+    found = gallery.search(query, top=1000)
+    assert {name(hit): hit.log_odds for hit in found} == pytest.approx(expected, abs=1e-4)
+
+
+def test_few_looks_of_a_track(gallery: Gallery) -> None:
+    session = gallery.begin_session("near", "near", "near", 1000.0, 10.0)
+    rng = np.random.default_rng(3)
+    rows = [a_row(rng, frame) for frame in range(40)]
+    gallery.append(session.id, 40, 0, [TrackUpdate(1, rows), TrackUpdate(2, rows[:3])])
+    long, short = gallery.tracks(looks=8)
+    assert (len(long.embeddings), len(short.embeddings)) == (8, 3)
+    spans = [[row for row in rows if row.frame // 5 == span] for span in range(8)]
+    best = [max(span, key=lambda row: row.quality).time for span in spans]
+    assert long.times[1:-1].tolist() == pytest.approx(best[1:-1])
+    assert [len(t.embeddings) for t in gallery.tracks(looks=0)] == [0, 0]
+    assert [t.count for t in gallery.tracks(looks=0)] == [40, 3]
+    whole = gallery.tracks()[0]
+    rows_of = [int(np.flatnonzero(whole.times == time)[0]) for time in long.times]
+    assert np.array_equal(whole.embeddings[rows_of].vectors, long.embeddings.vectors)

@@ -1,0 +1,40 @@
+"""Work made in a thread so that nobody waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from queue import Queue
+from threading import Event, Thread
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class _End(Generic[T]):
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+def ahead(source: Iterable[T], depth: int = 4) -> Iterator[T]:
+    """`source`, made up to `depth` items ahead; its errors are raised here."""
+    queue: Queue[T | _End[T]] = Queue(depth)
+    stop = Event()
+
+    def fill() -> None:
+        try:
+            for item in source:
+                queue.put(item)
+                if stop.is_set():
+                    return
+            queue.put(_End(None))
+        except BaseException as error:
+            queue.put(_End(error))
+
+    Thread(target=fill, daemon=True).start()
+    try:
+        while not isinstance(item := queue.get(), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        stop.set()

@@ -1,0 +1,142 @@
+"""One run from crops to a folder with weights, facts, log and curves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reid import ReidError
+
+from .camera import CameraBatches, held_out, with_rendered, with_teacher
+from .datasets import Crop
+from .draw import draw_log
+from .errors import TrainingError
+from .protocol import Split, split_identities
+from .rates import RateBatches, camera_rate
+from .recipe import Recipe
+from .run import CURVES, FACTS, STATE, WEIGHTS, Run, save_weights, start
+from .trainer import Source, Trainer, train
+
+Told = Callable[[int, int, dict[str, float]], None]
+
+
+def choose_device(device: str) -> torch.device:
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:1``; with torchrun, the process's own.
+
+    Raises:
+        TrainingError: when the device isn't there.
+    """
+    try:
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cuda":
+            device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        chosen = torch.device(device)
+        if chosen.type == "cuda":
+            torch.cuda.set_device(chosen)
+        elif chosen.type != "cpu":
+            raise TrainingError(f"training runs on cpu or cuda, not on {device}")
+    except (RuntimeError, AssertionError) as error:
+        raise TrainingError(f"device {device} is not there: {error}") from error
+    return chosen
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What the recipe ``camera`` trains with besides crops: a teacher, and rendered people."""
+
+    teacher: Path | None = None
+    rendered: int = 0
+
+
+def fit(
+    crops: Sequence[Crop],
+    run: Run,
+    out: Path,
+    device: torch.device,
+    told: Told | None = None,
+    extras: Extras | None = None,
+) -> None:
+    """Trains on all of `crops` into the folder `out`; a finished run is left as it is.
+
+    Raises:
+        TrainingError: when `out` holds a run of other facts.
+    """
+    begun = Run.read(out) if (out / FACTS).exists() else None
+    if begun and (
+        replace(begun, init=run.init) != run or run.init not in ("auto", begun.init.split(" ")[0])
+    ):
+        raise TrainingError(
+            f"{out} holds a run with other settings; give another --out or remove it"
+        )
+    if (out / WEIGHTS).exists():
+        return
+    try:
+        trainer = Trainer(run.recipe, _source(crops, run, out, device, extras), device)
+        if begun is None or not (out / STATE).exists():
+            begun = replace(run, init=start(trainer.network, run.init))
+            if trainer.average is not None:
+                trainer.average.module.load_state_dict(trainer.network.state_dict())
+    except ReidError as error:
+        raise TrainingError(str(error)) from error
+    if trainer.rank == 0:
+        begun.write(out)
+    train(trainer, out, told)
+    if trainer.rank == 0:
+        save_weights(trainer.trained, out / WEIGHTS)
+        draw_log(out, out / CURVES)
+
+
+def _source(
+    crops: Sequence[Crop], run: Run, out: Path, device: torch.device, extras: Extras | None
+) -> Source:
+    if not run.recipe.camera:
+        return RateBatches(crops, run.recipe, device, run.kernel)
+    extras = extras or Extras()
+    data = with_teacher(crops, extras.teacher, out.parent / "teacher")
+    if extras.rendered:
+        data = with_rendered(data, extras.rendered, out.parent / "rendered")
+    return CameraBatches(data, run.recipe)
+
+
+def full_height(crops: Sequence[Crop]) -> float:
+    """Median height in pixels of the pictures that the sharpest camera took."""
+    return float(np.median([len(c.image) for c in crops if camera_rate(c) == 1]))
+
+
+def split_of(name: str, crops: Sequence[Crop], run: Run) -> Split:
+    """Who of a set a run was trained on, and who is left to test on.
+
+    Raises:
+        TrainingError: when it was trained on everybody of the set.
+    """
+    if run.split is None and name in run.sets:
+        raise TrainingError(f"the run was trained on everybody of {name}: nobody is unseen")
+    if not run.recipe.camera:
+        return split_identities(crops, run.split or 0)
+    seen = {c.identity for c in crops if not held_out(c)}
+    return Split(0, tuple(sorted(seen)), tuple(sorted({c.identity for c in crops} - seen)))
+
+
+def training_crops(sets: dict[str, list[Crop]], split: int | None, recipe: Recipe) -> list[Crop]:
+    """The crops of each set that a split trains on; nobody trains on distractors.
+
+    Args:
+        sets: crops by name of the set. split: number, or None for all identities.
+    """
+    chosen: list[Crop] = []
+    for every in sets.values():
+        crops = [c for c in every if "/distractor/" not in c.identity]
+        if split is None:
+            chosen += crops
+        elif recipe.camera:
+            chosen += [c for c in crops if not held_out(c)]
+        else:
+            people = set(split_identities(crops, split).train)
+            chosen += [c for c in crops if c.identity in people]
+    return chosen
