@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from tracker import LinkSettings, TrackerSettings
 
+OF_THE_DETECTOR = TrackerSettings(high=0.4, low=0.15)
+"""The tracker's scores for the packaged detector, which gives far people low ones."""
+
 
 @dataclass(frozen=True)
 class EmbedSettings:
@@ -36,6 +39,6 @@ class Settings:
 
     fps: float | None = None
     commit_seconds: float = 5.0
-    tracker: TrackerSettings = field(default_factory=TrackerSettings)
+    tracker: TrackerSettings = field(default_factory=lambda: OF_THE_DETECTOR)
     embed: EmbedSettings = field(default_factory=EmbedSettings)
     link: LinkSettings = field(default_factory=LinkSettings)

@@ -2,22 +2,33 @@
 
 from .association import overlap
 from .errors import TrackerError
+from .finish import Clock, finish
+from .follow import Follower, TrackerSettings
 from .link import Constraints, Identity, LinkSettings, PairEvidence, Tracklet, link
-from .single import Tracker, TrackerSettings
+from .metrics import TrackScore, best_mapping, score_tracks
+from .single import Tracker
+from .table import BoxTable
 from .track import Observation, State, Track
 
 __all__ = [
+    "BoxTable",
+    "Clock",
     "Constraints",
+    "Follower",
     "Identity",
     "LinkSettings",
     "Observation",
     "PairEvidence",
     "State",
     "Track",
+    "TrackScore",
     "Tracker",
     "TrackerError",
     "TrackerSettings",
     "Tracklet",
+    "best_mapping",
+    "finish",
     "link",
     "overlap",
+    "score_tracks",
 ]

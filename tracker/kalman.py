@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-MEASURED = 0.1
+MEASURED = 0.04
 """Deviation of a detector's box, as a share of the box's height."""
-ACCELERATION = 0.3
+ACCELERATION = 0.6
 """Deviation of the acceleration, in heights of the box a second squared."""
-FIRST_VELOCITY = 0.8
+FIRST_VELOCITY = 0.4
 """Deviation of the velocity of a new track, in heights of the box a second."""
 
 
@@ -40,7 +40,7 @@ class Motion:
     @classmethod
     def start(cls, boxes: NDArray[np.floating]) -> Motion:
         """New states from boxes ``(N, 4)`` x, y, w, h; at rest, with an open mind."""
-        position = centred(np.asarray(boxes, np.float64).reshape(-1, 4))
+        position = centred(boxes)
         height = position[:, 3:4]
         one = np.ones_like(position)
         return cls(
@@ -73,9 +73,26 @@ class Motion:
         self.pv = self.pv + seconds * self.vv + noise * seconds**3 / 2
         self.vv = self.vv + noise * seconds**2
 
+    def move(self, affine: NDArray[np.floating]) -> None:
+        """Takes all states along with a camera that moved.
+
+        Args:
+            affine: ``(2, 3)``, where points of the last frame lie in this one.
+        """
+        turn = np.asarray(affine, np.float64)
+        scale = np.sqrt(abs(np.linalg.det(turn[:, :2])))
+        for values in (self.position, self.velocity):
+            values[:, :2] = values[:, :2] @ turn[:, :2].T
+            values[:, 2:] *= scale
+        self.position[:, :2] += turn[:, 2]
+
+    def centre_variances(self) -> Array:
+        """``(N, 2)`` of a box's centre about the expected one, in px squared."""
+        return self.pp[:, :2] + (MEASURED * self.position[:, 3:4]) ** 2
+
     def correct(self, rows: NDArray[np.integer], boxes: NDArray[np.floating]) -> None:
         """Takes in the boxes ``(K, 4)`` that were seen for `rows` ``(K,)``."""
-        seen = centred(np.asarray(boxes, np.float64).reshape(-1, 4))
+        seen = centred(boxes)
         noise = (MEASURED * seen[:, 3:4]) ** 2
         spread = self.pp[rows] + noise
         gain_p, gain_v = self.pp[rows] / spread, self.pv[rows] / spread
@@ -92,6 +109,7 @@ class Motion:
         return np.concatenate([p[:, :2] - p[:, 2:] / 2, p[:, 2:]], axis=1)
 
 
-def centred(boxes: Array) -> Array:
+def centred(boxes: NDArray[np.floating]) -> Array:
     """``(N, 4)`` x, y, w, h to centre x, centre y, w, h."""
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     return np.concatenate([boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:]], axis=1)

@@ -33,6 +33,7 @@ COMMANDS = commands(typer.main.get_command(app))
 
 def test_the_commands_are_there() -> None:
     wanted = {("process",), ("search",), ("demo",), ("gallery", "info"), ("site", "check")}
+    wanted |= {("track",), ("evaluate", "tracks")}
     assert wanted <= set(COMMANDS)
 
 

@@ -57,7 +57,8 @@ def test_a_lost_person_is_waited_for_in_seconds_not_frames(
     person = walk(100, 100, 40 / fps, int(6 * fps))
     first, back = int(2 * fps), int((2 + gap) * fps) + 1
     frames = [[] if first <= i < back else [b] for i, b in enumerate(person)]
-    numbers = {n for frame in follow(Tracker("a", LEVELS), frames, fps) for n, _ in frame}
+    tracker = Tracker("a", LEVELS, TrackerSettings(lost_seconds=1.0))
+    numbers = {n for frame in follow(tracker, frames, fps) for n, _ in frame}
     assert (len(numbers) == 1) is same
 
 
