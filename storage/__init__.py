@@ -35,6 +35,7 @@ from .records import (
 )
 from .reindexing import reindex
 from .removal import Removed
+from .rules import Rule
 
 __all__ = [
     "Appearance",
@@ -61,6 +62,7 @@ __all__ = [
     "People",
     "Removed",
     "Repair",
+    "Rule",
     "SearchHit",
     "SearchPage",
     "Session",
