@@ -1,6 +1,7 @@
 """The gallery: what was seen where and when, who it was, and the search for a person."""
 
 from .audit import AuditEntry, AuditLog, AuditProof
+from .browsing import Browse, Doubt
 from .copying import copy, export, import_
 from .errors import (
     GalleryDamaged,
@@ -43,7 +44,9 @@ __all__ = [
     "AuditLog",
     "AuditProof",
     "BoxRow",
+    "Browse",
     "Change",
+    "Doubt",
     "Gallery",
     "GalleryDamaged",
     "GalleryFull",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import ExitStack
+from copy import copy
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -15,7 +14,8 @@ from sqlalchemy import Connection
 from reid import Embeddings, ModelInfo
 
 from . import checks, identities, mending, reading, schema, search, writing
-from .audit import AuditLog
+from .audit import AuditLog, the_user
+from .browsing import Browse
 from .crops import Crops
 from .database import Database
 from .errors import GalleryDamaged, StorageError
@@ -59,7 +59,7 @@ class Gallery:
         self._crops = crops
         self._actor = actor
         self._model_id = model_id
-        self._mirror: Mirror | None = None
+        self._mirror = Mirror(model.sizes, model_id) if model and model_id is not None else None
         self._mirror_lock = Lock()
         self.model = model
 
@@ -100,7 +100,7 @@ class Gallery:
         )
         try:
             kept = settle_crops(database, crops)
-            return cls(database, kept, actor or _user(), *settle_model(database, model))
+            return cls(database, kept, actor or the_user(), *settle_model(database, model))
         except BaseException:
             database.close()
             raise
@@ -120,6 +120,12 @@ class Gallery:
     ) -> None:
         self.close()
 
+    def by(self, actor: str) -> Gallery:
+        """The same gallery with somebody else at work; close the one that was opened."""
+        other = copy(self)
+        other._actor = actor
+        return other
+
     @property
     def life(self) -> Life:
         """What is kept, what goes and what may not."""
@@ -134,6 +140,12 @@ class Gallery:
     def audit(self) -> AuditLog:
         """Who did what."""
         return AuditLog(self._database, self._actor)
+
+    @property
+    def browse(self) -> Browse:
+        """Parts of it, for those who look at it page by page."""
+        sizes = self.model.sizes if self.model else (0,)
+        return Browse(self._database, sizes, self._model_id)
 
     def begin_session(
         self, camera: str, source: str, content: str, start: float, fps: float
@@ -306,7 +318,7 @@ class Gallery:
         """
         until, skip = search.place_of(page)
         limits = Limits(camera, identity, after, before, min_level, until)
-        if self.model is None or self._model_id is None:
+        if self.model is None or self._model_id is None or self._mirror is None:
             return SearchPage((), 0, None)
         if query.sizes != self.model.sizes:
             raise StorageError(
@@ -319,8 +331,6 @@ class Gallery:
             with self._mirror_lock:
                 connection = stack.enter_context(self._database.read())
                 require_active(connection, self._database.name, self._model_id)
-                if self._mirror is None:
-                    self._mirror = Mirror(self.model.sizes, self._model_id)
                 view = self._mirror.refresh(connection)
             return search.search(
                 connection, view, self.model.calibration, query, limits, top=top, skip=skip
@@ -378,13 +388,6 @@ class Gallery:
     ) -> list[StoredTrack]:
         sizes = self.model.sizes if self.model else (0,)
         return reading.tracks(connection, sizes, self._model_id, looks, *conditions)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a user without a name
-        return f"user {os.getuid()}"
 
 
 def _of_cameras(cameras: Sequence[str] | None) -> list[object]:
