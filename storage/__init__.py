@@ -1,5 +1,6 @@
 """The gallery: what was seen where and when, who it was, and the search for a person."""
 
+from .accounts import Account, Accounts
 from .audit import AuditEntry, AuditLog, AuditProof
 from .browsing import Browse, Doubt
 from .copying import copy, export, import_
@@ -39,6 +40,8 @@ from .removal import Removed
 from .rules import Rule
 
 __all__ = [
+    "Account",
+    "Accounts",
     "Appearance",
     "AuditEntry",
     "AuditLog",

@@ -14,7 +14,7 @@ from reid import Embeddings
 from . import reading, schema, vectors
 from .database import Database
 from .errors import StorageError
-from .records import Sighting, StoredIdentity
+from .records import Sighting, StoredIdentity, StoredTrack
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,18 @@ class Browse:
             raise StorageError(f"no observation {observation} in the gallery")
         return found[observation]
 
-    def best(self, track: int) -> Sighting:
-        """A track's best picture: the largest product of quality and height.
-
-        Raises:
-            StorageError: no such track, or none of its pictures was kept.
-        """
+    def best(self, track: int) -> Sighting | None:
+        """A track's best picture, with the largest product of quality and height; None if none."""
         with self._database.read() as connection:
             seen = [s for s in reading.observations(connection, track) if s.crop is not None]
-        if not seen:
-            raise StorageError(f"no picture of track {track} in the gallery")
-        return max(seen, key=lambda s: (s.quality * s.box[3], -s.id))
+        return max(seen, key=lambda s: (s.quality * s.box[3], -s.id), default=None)
+
+    def tracks(self, ids: Sequence[int]) -> list[StoredTrack]:
+        """Tracks by their ids, without embeddings."""
+        with self._database.read() as connection:
+            return reading.tracks(
+                connection, self._sizes, self._model_id, 0, schema.Track.id.in_(ids)
+            )
 
     def embeddings(self, observations: Sequence[int]) -> Embeddings:
         """The stored embeddings of observations, in their order.

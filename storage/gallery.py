@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from reid import Embeddings, ModelInfo
 
 from . import checks, identities, mending, reading, schema, search, writing
+from .accounts import Accounts
 from .audit import AuditLog, the_user
 from .browsing import Browse
 from .crops import Crops
@@ -120,6 +121,11 @@ class Gallery:
     ) -> None:
         self.close()
 
+    @property
+    def actor(self) -> str:
+        """Who is at work, for the audit log."""
+        return self._actor
+
     def by(self, actor: str) -> Gallery:
         """The same gallery with somebody else at work; close the one that was opened."""
         other = copy(self)
@@ -135,6 +141,11 @@ class Gallery:
     def people(self) -> People:
         """What a person says about who is who."""
         return People(self._database, self._actor)
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who may use it through the console."""
+        return Accounts(self._database, self._actor)
 
     @property
     def audit(self) -> AuditLog:

@@ -46,10 +46,11 @@ def test_the_best_picture_of_a_track(filled: Gallery) -> None:
     for track in filled.tracks(looks=0):
         seen = filled.observations(track.id)
         best = filled.browse.best(track.id)
+        assert best is not None
         assert best.quality * best.box[3] == max(s.quality * s.box[3] for s in seen)
         assert filled.browse.sighting(best.id) == best
-    with pytest.raises(StorageError, match="no picture of track 77"):
-        filled.browse.best(77)
+        assert [t.id for t in filled.browse.tracks([track.id])] == [track.id]
+    assert filled.browse.best(77) is None
     with pytest.raises(StorageError, match="no observation 77777"):
         filled.browse.sighting(77_777)
 
