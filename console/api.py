@@ -16,6 +16,7 @@ from .context import Administrator, Context, Here, Operator
 from .errors import ConsoleError
 from .looking import Wanted
 from .models import (
+    MOST,
     Act,
     Done,
     EraseIn,
@@ -34,7 +35,6 @@ from .models import (
 from .state import Query as Asked
 from .uploads import MOST_BYTES, decode
 
-MOST = 2**53
 Number = Annotated[int, Path(ge=1, le=MOST)]
 Time = Annotated[float | None, Query(allow_inf_nan=False, description="UTC in seconds")]
 

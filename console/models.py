@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from storage import Appearance, Change, Sighting, StoredIdentity
 
 Box = tuple[float, float, float, float]
+MOST = 2**53
+"""The largest number that JSON carries whole everywhere."""
+Id = Annotated[int, Field(ge=1, le=MOST)]
 ActName = Literal["confirm", "withdraw", "reject", "assign", "merge", "split"]
 
 
@@ -151,10 +154,10 @@ class Undo(BaseModel):
     """The act that takes an act back; send it to `/api/v1/acts`."""
 
     act: ActName
-    track: int | None = None
-    identity: int | None = None
-    others: list[int] = []
-    tracks: list[int] = []
+    track: Id | None = None
+    identity: Id | None = None
+    others: list[Id] = Field(default=[], max_length=1000)
+    tracks: list[Id] = Field(default=[], max_length=10_000)
 
 
 class Act(Undo):
@@ -229,7 +232,7 @@ class GalleryOut(BaseModel):
 class EraseIn(BaseModel):
     """`observations` must be what the page said before, so that nobody erases unseen."""
 
-    observations: int
+    observations: int = Field(ge=0, le=MOST)
 
 
 class Removal(BaseModel):
@@ -240,8 +243,8 @@ class Removal(BaseModel):
 
 class HoldIn(BaseModel):
     reason: str = Field(min_length=1, max_length=500)
-    identity: int | None = None
-    camera: str | None = None
+    identity: Id | None = None
+    camera: str | None = Field(default=None, max_length=200)
 
 
 class Who(BaseModel):

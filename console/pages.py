@@ -17,11 +17,12 @@ from pipeline.outputs import iso
 from pipeline.pages import FAR, css_colour, span
 
 from . import acting, api, looking
+from .api import Number
 from .context import Context, Here, Operator, shared_of
 from .errors import ConsoleError
 from .guard import check_origin
 from .looking import Wanted
-from .models import Act, ActName, WholeIdentity
+from .models import MOST, Act, ActName, Id, WholeIdentity
 from .users import COOKIE, SESSION_SECONDS
 
 router = APIRouter(include_in_schema=False)
@@ -78,7 +79,7 @@ def home(here: Here) -> HTMLResponse:
 def search(
     here: Here,
     query: str | None = None,
-    like: Annotated[list[int], Query(max_length=50)] = [],  # noqa: B006
+    like: Annotated[list[Id], Query(max_length=50)] = [],  # noqa: B006
     camera: str = "",
     after: str = "",
     before: str = "",
@@ -147,27 +148,29 @@ def pick(here: Here, name: str, person: int) -> Response:
 
 
 @router.get("/identities")
-def identities(here: Here, above: Annotated[int, Query(ge=0)] = 0) -> HTMLResponse:
+def identities(here: Here, above: Annotated[int, Query(ge=0, le=MOST)] = 0) -> HTMLResponse:
     """All persons, a page at a time."""
     return _page(here, "identities.html", found=looking.identities(here.gallery, above))
 
 
 @router.get("/identities/{number}")
-def identity(here: Here, number: int) -> HTMLResponse:
+def identity(here: Here, number: Number) -> HTMLResponse:
     """One person: timeline, pictures, evidence, what can be said."""
     one = looking.identity(here.gallery, number)
     return _page(here, "identity.html", one=one, timeline=_timeline(one))
 
 
 @router.get("/identities/{number}/erase")
-def ask_to_erase(here: Here, number: int) -> HTMLResponse:
+def ask_to_erase(here: Here, number: Number) -> HTMLResponse:
     """What would go, before it goes."""
     going = acting.would_go(here.gallery, number)
     return _page(here, "erase.html", number=number, going=going)
 
 
 @router.post("/identities/{number}/erase")
-def erase(here: Here, number: int, observations: Annotated[int, Form()]) -> HTMLResponse:
+def erase(
+    here: Here, number: Number, observations: Annotated[int, Form(ge=0, le=MOST)]
+) -> HTMLResponse:
     """Removes a person for good."""
     here.user.need("administrator")
     gone = acting.erase(here.gallery, number, observations)
@@ -179,10 +182,10 @@ def erase(here: Here, number: int, observations: Annotated[int, Form()]) -> HTML
 def act(
     here: Operator,
     act: Annotated[ActName, Form()],
-    track: Annotated[int | None, Form()] = None,
-    identity: Annotated[int | None, Form()] = None,
-    others: Annotated[list[int], Form()] = [],  # noqa: B006
-    tracks: Annotated[list[int], Form()] = [],  # noqa: B006
+    track: Annotated[Id | None, Form()] = None,
+    identity: Annotated[Id | None, Form()] = None,
+    others: Annotated[list[Id], Form()] = [],  # noqa: B006
+    tracks: Annotated[list[Id], Form()] = [],  # noqa: B006
     back: Annotated[str, Form()] = "",
 ) -> HTMLResponse:
     """Does what somebody says and shows where it leads; from the review, the next link."""
@@ -204,7 +207,7 @@ def act(
 @router.get("/review")
 def review(
     here: Here,
-    passed: Annotated[list[int], Query(max_length=1000)] = [],  # noqa: B006
+    passed: Annotated[list[Id], Query(max_length=1000)] = [],  # noqa: B006
 ) -> HTMLResponse:
     """The least certain link: two pictures, two keys."""
     found = looking.review(here.gallery, passed)
