@@ -175,7 +175,9 @@ def erase(
     here.user.need("administrator")
     gone = acting.erase(here.gallery, number, observations)
     said = f"Identity {number} is erased: {gone.tracks} tracks, {gone.crops} pictures."
-    return _page(here, "gallery.html", kept=looking.kept(here.gallery), notice={"said": said})
+    return _page(
+        here, "gallery.html", kept=looking.kept(here.gallery), notice={"said": said, "undo": None}
+    )
 
 
 @router.post("/acts")
