@@ -121,6 +121,18 @@ def test_from_a_far_picture_to_the_near_camera(
     expect(page.get_by_role("heading", name="Identity 3")).to_be_visible()
 
 
+def test_four_clicks_from_a_far_person_to_the_near_camera(page: Page, url: str) -> None:
+    page.goto(url)
+    page.get_by_role("link", name="Identities", exact=True).click()
+    page.get_by_role("link", name="Identity 2").click()
+    page.locator("figure", has_text="far").get_by_role("link", name="search with this").click()
+    page.wait_for_url("**/search?like=*")
+    assert first_hit(page) == "Identity 2"
+    near = page.locator(".results section").first.locator("figure", has_text="near")
+    near.get_by_role("link", name="search with this").click()
+    expect(page.locator(".drop figure")).to_contain_text("near, 256 px")
+
+
 def test_pasting_a_picture(page: Page, url: str, crops: Crops) -> None:
     page.goto(url)
     page.evaluate(
