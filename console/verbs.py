@@ -85,7 +85,7 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 users = typer.Typer(
-    help="Accounts of the console.",
+    help="Accounts of the console.\n\nExample: `nearfar users add ada --role operator`",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
