@@ -14,7 +14,7 @@ from storage import Gallery
 
 from .annotate import write_video
 from .detect import Detector
-from .engine import CameraRun, Engine, Progress, Tally
+from .engine import FileRun, Engine, Progress, Tally
 from .errors import CallError, SourceError
 from .files import writable_folder
 from .frame import Frame
@@ -117,8 +117,7 @@ def process(
             linked = link_gallery(opened, model.info.calibration, known.constraints, settings.link)
         report = _write(folder, opened, runs, linked, save_video)
     cameras = tuple(
-        CameraResult(r.source.camera, r.session.id, r.position, r.lost, r.done, r.failure)
-        for r in runs
+        CameraResult(r.camera, r.session.id, r.position, r.lost, r.done, r.failure) for r in runs
     )
     return Result(tuple(linked), cameras, engine.tally, perf_counter() - started, folder, report)
 
@@ -137,24 +136,24 @@ def _spare_sources(sources: Sequence[Source], folder: Path) -> None:
 def _write(
     folder: Path,
     gallery: Gallery,
-    runs: Sequence[CameraRun],
+    runs: Sequence[FileRun],
     linked: Sequence[Linked],
     save_video: bool,
 ) -> Path:
     write_identities(folder / "identities.csv", linked)
     rows = [gallery.boxes(run.session.id) for run in runs]
     for run, boxes in zip(runs, rows, strict=True):
-        write_boxes(folder / f"{run.source.camera}.txt", boxes)
+        write_boxes(folder / f"{run.camera}.txt", boxes)
     report = write_report(folder / "report.html", gallery, linked)
     if save_video:
         for run, boxes in zip(runs, rows, strict=True):
             if run.failure is None:
-                video = folder / f"{run.source.camera}.mp4"
+                video = folder / f"{run.camera}.mp4"
                 write_video(video, _seen_frames(run), boxes, run.source.fps)
     return report
 
 
-def _seen_frames(run: CameraRun) -> Iterator[Frame]:
+def _seen_frames(run: FileRun) -> Iterator[Frame]:
     """The frames of a source as far as they were processed."""
     for frame in run.source.frames():
         yield frame

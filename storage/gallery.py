@@ -163,7 +163,7 @@ class Gallery:
         frames_lost: int,
         tracks: Sequence[TrackUpdate],
         state: str = "running",
-    ) -> None:
+    ) -> dict[int, int]:
         """Stores new results and the position they bring the session to, all or nothing.
 
         Args:
@@ -171,6 +171,9 @@ class Gallery:
             frames_lost: frames that could not be decoded, over the whole session so far.
             tracks: new observations, of frames below `position`.
             state: ``running``, ``stopped`` (to be continued) or ``done``.
+
+        Returns:
+            The ids of the tracks by their numbers.
 
         Raises:
             StorageError: no such session or state, a position that goes back, a level or vector
@@ -181,7 +184,7 @@ class Gallery:
         with self._database.write() as connection:
             require_active(connection, self._database.name, self._model_id)
             writing.advance(connection, session_id, position, frames_lost, state)
-            writing.add(connection, session_id, batch, self._crops, self._model_id)
+            return writing.add(connection, session_id, batch, self._crops, self._model_id)
 
     def save_identities(
         self, assignments: Mapping[int, Hashable | None], evidence: Mapping[int, float]
@@ -212,16 +215,24 @@ class Gallery:
             return reading.sessions(connection, *_of_cameras(cameras))
 
     def tracks(
-        self, cameras: Sequence[str] | None = None, *, looks: int | None = None
+        self,
+        cameras: Sequence[str] | None = None,
+        *,
+        looks: int | None = None,
+        after: float | None = None,
     ) -> list[StoredTrack]:
         """Tracks of some cameras (None: all), by id, with their embeddings.
 
         Args:
             looks: embeddings of a track at most: the best of each of as many spans of its time.
                 None for all of them; 0 reads none.
+            after: only tracks that were seen at or after this time, UTC seconds.
         """
+        conditions = _of_cameras(cameras)
+        if after is not None:
+            conditions.append(schema.Track.last >= after)
         with self._database.read() as connection:
-            return self._tracks(connection, looks, *_of_cameras(cameras))
+            return self._tracks(connection, looks, *conditions)
 
     def session_tracks(self, session_id: int, *, looks: int | None = None) -> list[StoredTrack]:
         """Tracks of one session, by id, with their embeddings; see `tracks`."""
