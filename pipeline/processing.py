@@ -14,7 +14,7 @@ from storage import Gallery
 
 from .annotate import write_video
 from .detect import Detector
-from .engine import FileRun, Engine, Progress, Tally
+from .engine import Engine, FileRun, Progress, Tally
 from .errors import CallError, SourceError
 from .files import writable_folder
 from .frame import Frame

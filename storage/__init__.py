@@ -1,8 +1,10 @@
 """The gallery: what was seen where and when, who it was, and the search for a person."""
 
 from .audit import AuditEntry, AuditLog, AuditProof
+from .backend import Claim
 from .copying import copy, export, import_
 from .errors import (
+    GalleryClaimed,
     GalleryDamaged,
     GalleryFull,
     GalleryHeld,
@@ -35,15 +37,19 @@ from .records import (
 )
 from .reindexing import reindex
 from .removal import Removed
+from .watchlist import Alert, Wanted, WatchList
 
 __all__ = [
+    "Alert",
     "Appearance",
     "AuditEntry",
     "AuditLog",
     "AuditProof",
     "BoxRow",
     "Change",
+    "Claim",
     "Gallery",
+    "GalleryClaimed",
     "GalleryDamaged",
     "GalleryFull",
     "GalleryHeld",
@@ -69,6 +75,8 @@ __all__ = [
     "StoredIdentity",
     "StoredTrack",
     "TrackUpdate",
+    "Wanted",
+    "WatchList",
     "copy",
     "export",
     "import_",

@@ -16,6 +16,7 @@ from reid import Embeddings, ModelInfo
 
 from . import checks, identities, mending, reading, schema, search, writing
 from .audit import AuditLog
+from .backend import Claim
 from .crops import Crops
 from .database import Database
 from .errors import GalleryDamaged, GalleryLocked, StorageError
@@ -37,6 +38,7 @@ from .records import (
 )
 from .search import Limits
 from .settings import CropPlace, settle_crops
+from .watchlist import WatchList
 
 
 class Gallery:
@@ -131,6 +133,23 @@ class Gallery:
     def people(self) -> People:
         """What a person says about who is who."""
         return People(self._database, self._actor)
+
+    @property
+    def watchlist(self) -> WatchList:
+        """Who is looked for, and the alerts that they raised."""
+        return WatchList(self._database, self._actor, self.model, self._model_id)
+
+    def claim(self, camera: str) -> Claim:
+        """Keeps other programs from watching a camera for this gallery, until it is closed.
+
+        A program that is killed keeps nothing.
+
+        Raises:
+            GalleryClaimed: another program has it.
+        """
+        self._database.require_writing()
+        with self._database.explained():
+            return self._database.backend.claim(camera)
 
     @property
     def audit(self) -> AuditLog:
