@@ -122,6 +122,19 @@ class CameraRun:
             self._committed_at = time
         return stored
 
+    @property
+    def unsaved(self) -> int:
+        """Observations that wait to be stored."""
+        return sum(map(len, self._unsaved.values()))
+
+    def drop(self) -> int:
+        """Gives up what waits to be stored; returns how many observations."""
+        dropped = self.unsaved
+        for number in self._unsaved:
+            self._embedded.setdefault(number, float("-inf"))
+        self._unsaved, self._crops = {}, {}
+        return dropped
+
     def _forget(self) -> None:
         """Lets go of what is stored and over."""
         recent = max(RECENT, self._settings.tracker.confirm)

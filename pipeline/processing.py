@@ -19,6 +19,7 @@ from .errors import CallError, SourceError
 from .files import writable_folder
 from .frame import Frame
 from .linking import Linked, link_gallery
+from .live.address import is_live
 from .outputs import write_boxes, write_identities
 from .report import write_report
 from .settings import Settings
@@ -98,8 +99,7 @@ def process(
     known = site if isinstance(site, Site) else read_site(Path(site)) if site else Site()
     arguments = [str(s) for s in sources]
     if not arguments and site and not isinstance(site, Site):
-        folder = Path(site).parent
-        arguments = [f"{n}={folder / c.source}" for n, c in known.cameras.items() if c.source]
+        arguments = _recordings(known, Path(site).parent)
     if settings.fps is not None and not 0 < settings.fps < inf:
         raise CallError(f"frames a second must be above 0, got {settings.fps:g}")
     found = find_sources(arguments, known.starts)
@@ -120,6 +120,14 @@ def process(
         CameraResult(r.camera, r.session.id, r.position, r.lost, r.done, r.failure) for r in runs
     )
     return Result(tuple(linked), cameras, engine.tally, perf_counter() - started, folder, report)
+
+
+def _recordings(site: Site, folder: Path) -> list[str]:
+    """The sources of a site file, which must all be recordings."""
+    for name, camera in site.cameras.items():
+        if camera.source and is_live(camera.source):
+            raise CallError(f"camera {name} is live: use nearfar watch, or name recordings")
+    return [f"{n}={folder / c.source}" for n, c in site.cameras.items() if c.source]
 
 
 def _spare_sources(sources: Sequence[Source], folder: Path) -> None:

@@ -20,6 +20,7 @@ from .errors import (
 from .gallery import Gallery
 from .holds import LegalHold
 from .life import Life
+from .looks import spread
 from .mending import Repair
 from .people import Change, People
 from .records import (
@@ -81,4 +82,5 @@ __all__ = [
     "export",
     "import_",
     "reindex",
+    "spread",
 ]

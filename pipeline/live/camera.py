@@ -9,10 +9,13 @@ import select
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Lock, Thread
+
+import numpy as np
 
 from ..frame import Frame
 from .address import Address
@@ -30,6 +33,9 @@ END_SECONDS = 2.0
 """How long to wait for the end of a process that was killed."""
 HEALTHY = 10.0
 """Seconds of pictures after which pauses begin small again."""
+
+DELAYS = 200
+"""Frames over which the delay is told."""
 
 Tell = Callable[[str, CameraState, str], None]
 """Told a camera's name, its new state and why."""
@@ -61,9 +67,11 @@ class LiveCamera:
         camera: its name. address: where it is. transport: of RTSP, ``tcp`` or ``udp``.
         fps: frames a second that are wanted at most; all if None.
         arrived: set whenever there is a new frame. tell: told each change of state.
-    """
 
-    count = None
+    Attributes:
+        processed: frames that went through the stages, counted by whoever takes them.
+        delays: seconds from capture to stored of the last frames, noted by whoever stores them.
+    """
 
     def __init__(
         self,
@@ -76,7 +84,8 @@ class LiveCamera:
         fps: float | None = None,
     ) -> None:
         self.camera, self.address = camera, address
-        self.processed, self.delay = 0, None
+        self.processed = 0
+        self.delays: deque[float] = deque(maxlen=DELAYS)
         self._orders = {
             "kind": address.kind,
             "url": address.url,
@@ -85,6 +94,7 @@ class LiveCamera:
             "read_seconds": READ_SECONDS,
             "fps": fps,
         }
+        self.closed = False
         self._arrived, self._tell = arrived, tell
         self._lock, self._stop = Lock(), Event()
         self._state, self._reason = CameraState.CONNECTING, ""
@@ -99,11 +109,6 @@ class LiveCamera:
         self._ring = Ring(self._memory)
         self._thread = Thread(target=self._run, name=f"camera {camera}", daemon=True)
         self._thread.start()
-
-    processed: int
-    """Frames that went through the stages, counted by whoever takes them."""
-    delay: float | None
-    """Seconds from capture to stored, of the last frames, noted by whoever stores them."""
 
     @property
     def epoch(self) -> int:
@@ -131,6 +136,7 @@ class LiveCamera:
 
     def health(self) -> CameraHealth:
         """How it is now."""
+        delays = list(self.delays)
         with self._lock:
             return CameraHealth(
                 camera=self.camera,
@@ -145,7 +151,7 @@ class LiveCamera:
                 reconnects=max(0, self._connections - 1),
                 age=None if self._seen_at is None else time.monotonic() - self._seen_at,
                 size=self._size,
-                delay=self.delay,
+                delay=float(np.percentile(delays, 95)) if delays else None,
                 bad_stamps=self._timeline.jumps,
                 clock_jumps=self._timeline.clock_jumps,
             )
@@ -155,11 +161,14 @@ class LiveCamera:
         self._stop.set()
 
     def close(self) -> None:
-        """Ends the thread, the process and the memory."""
+        """Ends the thread, the process and the memory; more than once does no harm."""
         self._stop.set()
         self._thread.join()
-        self._ring.close()
-        os.close(self._memory)
+        with self._lock:
+            if not self.closed:
+                self.closed = True
+                self._ring.close()
+                os.close(self._memory)
 
     def _run(self) -> None:
         pauses = Pauses()

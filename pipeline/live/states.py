@@ -34,7 +34,8 @@ class CameraHealth:
             passed over, since the machine was busy. repeated: pictures exactly as the one before.
             lost: that did not decode. reconnects: connections after the first.
         age: of the newest real frame in seconds, None before the first.
-        size: height and width in pixels. delay: seconds from capture to stored, of the last frames.
+        size: height and width in pixels. delay: seconds from capture to stored, the 95th
+            percentile of the last frames.
         bad_stamps, clock_jumps: times at which the stream's timestamps or our clock were wrong.
     """
 
