@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _answer(self, well: bool, text: str, kind: str = "text/plain; charset=utf-8") -> None:
-        body = text.encode() + b"\n"
+        body = (text.rstrip("\n") + "\n").encode()
         self.send_response(200 if well else 503)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
