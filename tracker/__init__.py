@@ -1,14 +1,16 @@
 """Tracks in one camera, identities over cameras."""
 
 from .association import overlap
+from .constraints import Constraints
 from .errors import TrackerError
 from .finish import Clock, finish
 from .follow import Follower, TrackerSettings
-from .link import Constraints, Identity, LinkSettings, PairEvidence, Tracklet, link
+from .link import Identity, LinkSettings, PairEvidence, link
 from .metrics import TrackScore, best_mapping, score_tracks
 from .single import Tracker
 from .table import BoxTable
 from .track import Observation, State, Track
+from .tracklet import Tracklet
 
 __all__ = [
     "BoxTable",

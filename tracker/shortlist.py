@@ -1,0 +1,105 @@
+"""Which pairs of tracks are worth a look at all their observations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid import Calibration
+
+from .constraints import Conflicts, Indices
+from .evidence import Evidence
+
+ROWS, COLUMNS = 1024, 4096
+"""Tracks in one block of the search: its scores take 16 MB."""
+
+
+def shortlist(
+    evidence: Evidence, conflicts: Conflicts, calibration: Calibration, most: int
+) -> tuple[Indices, Indices]:
+    """Each track's `most` likeliest others that the constraints allow, by exact search.
+
+    A track stands for itself with the mean of its observations; two of them are compared at the
+    lower of their highest levels, and the calibration of these levels puts all on one scale.
+
+    Returns:
+        Pairs (i, j), i < j, in ascending order; each is among the likeliest of i or of j.
+    """
+    n = len(evidence.top)
+    nearest = _Nearest(n, max(min(most, n - 1), 1), conflicts)
+    for level in range(1, len(evidence.sizes) + 1):
+        _search(level, evidence, calibration, nearest)
+    return nearest.pairs()
+
+
+def _search(level: int, evidence: Evidence, calibration: Calibration, nearest: _Nearest) -> None:
+    """All pairs whose lower highest level is `level`."""
+    tracks = np.flatnonzero(evidence.top >= level)
+    if not (evidence.top[tracks] == level).any():
+        return
+    means = evidence.means(tracks, level)
+    groups = {k: np.flatnonzero(evidence.top[tracks] == k) for k in np.unique(evidence.top[tracks])}
+    for a, rows in groups.items():
+        for b, columns in groups.items():
+            if min(a, b) != level:
+                continue
+            slope = calibration.slope[a - 1, b - 1]
+            offset = float(calibration.intercept[a - 1, b - 1] + 2 * slope)
+            for some in _slices(rows, ROWS):
+                left = means[some] * (-2 * slope)
+                for others in _slices(columns, COLUMNS):
+                    nearest.add(tracks[some], tracks[others], left @ means[others].T, offset)
+
+
+def _slices(indices: Indices, size: int) -> Iterator[Indices]:
+    return (indices[i : i + size] for i in range(0, len(indices), size))
+
+
+class _Nearest:
+    """The `most` best allowed partners of each of n tracks so far, best first."""
+
+    def __init__(self, n: int, most: int, conflicts: Conflicts) -> None:
+        self._most, self._conflicts = most, conflicts
+        self._score = np.full((n, most), -np.inf, np.float32)
+        self._partner = np.full((n, most), -1, np.int64)
+
+    def add(
+        self, rows: Indices, columns: Indices, score: NDArray[np.float32], offset: float
+    ) -> None:
+        """Takes in the pairs of a block; `score` plus `offset` is their log-odds.
+
+        Rows that have their number of partners take only what beats the worst of them, so that
+        all but the first blocks cost one comparison a pair.
+        """
+        needed = self._score[rows, -1] - offset
+        for r in np.flatnonzero(np.isneginf(needed)):
+            score[r, self._conflicts.between(rows[r], columns)] = -np.inf
+            if len(columns) > self._most:
+                needed[r] = np.nextafter(np.partition(score[r], -self._most)[-self._most], -np.inf)
+        hits = np.flatnonzero(score > needed[:, None])
+        row, column = np.divmod(hits, len(columns))
+        free = ~self._conflicts.between(rows[row], columns[column])
+        row, column = row[free], column[free]
+        self._merge(rows[row], columns[column], score[row, column] + np.float32(offset))
+
+    def _merge(self, rows: Indices, partners: Indices, score: NDArray[np.float32]) -> None:
+        touched = np.unique(rows)
+        rows = np.concatenate([np.repeat(touched, self._most), rows])
+        partners = np.concatenate([self._partner[touched].ravel(), partners])
+        score = np.concatenate([self._score[touched].ravel(), score])
+        order = np.lexsort((partners, -score, rows))
+        rows, partners, score = rows[order], partners[order], score[order]
+        rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        kept = rank < self._most
+        self._score[rows[kept], rank[kept]] = score[kept]
+        self._partner[rows[kept], rank[kept]] = partners[kept]
+
+    def pairs(self) -> tuple[Indices, Indices]:
+        """All pairs kept, each once, (i, j) with i < j."""
+        i, place = np.nonzero(self._partner >= 0)
+        j = self._partner[i, place]
+        n = len(self._partner)
+        low, high = np.divmod(np.unique(np.minimum(i, j) * n + np.maximum(i, j)), n)
+        return low, high
