@@ -17,6 +17,9 @@ from .partition import Weigh, partition
 from .shortlist import shortlist
 from .tracklet import Tracklet, by_content
 
+COMMON = 0.5
+"""Log-odds of a track's rivals, in nats, above which its looks are common."""
+
 
 @dataclass(frozen=True)
 class LinkSettings:
@@ -25,14 +28,18 @@ class LinkSettings:
     Args:
         prior: log-odds, in nats, that two tracks of the site show one person before a look at
             them. Raising it links more and errs more.
-        witnesses: how many independent looks a pair of tracks counts for at most; frames of one
-            passage show the same clothes from much the same side.
+        witnesses: how many independent looks a pair of tracks counts for at most. With 1, frames of
+            one passage count as copies of each other: they show the same clothes from much the same
+            side.
+        crowding: nats that look-alikes may cost a pair at most. With 0 nobody's looks are too
+            common; raising it errs less among thousands, and parts people who come by often.
         candidates: how many of the likeliest others of each track are looked at in full. Lowering
             it saves time, and misses people among thousands who look alike from afar.
     """
 
-    prior: float = -4.0
-    witnesses: float = 3.0
+    prior: float = -1.5
+    witnesses: float = 1.0
+    crowding: float = 3.0
     candidates: int = 32
 
 
@@ -69,9 +76,10 @@ def link(
 ) -> list[Identity]:
     """Links tracks into identities.
 
-    A pair of tracks weighs its evidence plus the prior; pairs that the constraints forbid never
-    share an identity. `shortlist` finds the pairs that may attract each other, `partition` the
-    groups. The result does not depend on the order of `tracklets`, nor on their keys.
+    A pair of tracks weighs its evidence plus the prior, less what look-alikes cost it; pairs that
+    the constraints forbid never share an identity. `shortlist` finds the pairs that may attract
+    each other, `partition` the groups. The result does not depend on the order of `tracklets`, nor
+    on their keys.
 
     Args:
         tracklets: tracks of all cameras; those without embeddings stay alone.
@@ -86,13 +94,13 @@ def link(
         return sorted(alone, key=lambda i: i.tracks[0])
     evidence = Evidence([t.embeddings for t in nodes], calibration, settings.witnesses)
     conflicts = Conflicts(nodes, constraints)
-    prior = settings.prior
+    i, j, rivals = shortlist(evidence, conflicts, calibration, settings.candidates)
 
     def weigh(a: Indices, b: Indices) -> NDArray[np.float64]:
-        return evidence.between(a, b) + prior
+        cost = np.logaddexp(0, (rivals[a][:, None] + rivals[b][None, :]) / 2 - COMMON)
+        return evidence.between(a, b) + settings.prior - np.minimum(cost, settings.crowding)
 
-    pairs = shortlist(evidence, conflicts, calibration, settings.candidates)
-    groups = partition(len(nodes), _attractive(*pairs, weigh), weigh, conflicts.between)
+    groups = partition(len(nodes), _attractive(i, j, weigh), weigh, conflicts.between)
     found = [_identity(group, nodes, evidence) for group in groups]
     return sorted(alone + found, key=lambda i: i.tracks[0])
 

@@ -23,10 +23,13 @@ def partition(
 ) -> list[list[int]]:
     """Groups of tracks with a large sum of weights inside and no conflict.
 
-    Groups grow by joining the two with the largest positive sum of weights between them (greedy
-    additive edge contraction, Keuper et al., ICCV 2015), then single tracks move to where they fit
-    better, until nothing gains. Two groups are looked at only if an edge leads from one to the
-    other; whether they join is decided by the weights of all pairs between them.
+    Groups grow by joining the two with the largest mean of weights between them while it is
+    positive (greedy additive edge contraction, Keuper et al., ICCV 2015, which takes the largest
+    sum; by the mean, a large group draws others in no sooner than a small one). Then single tracks
+    move to where they fit better, until nothing gains.
+
+    Two groups are looked at only if an edge leads from one to the other; whether they join is
+    decided by the weights of all pairs between them.
 
     Args:
         n: tracks are meant by 0..n-1; among equal weights, the lower numbers win.
@@ -55,34 +58,42 @@ class _Contraction:
         self._members = {i: [i] for i in range(len(attraction))}
         self._sums = [{j: (w, 1) for j, w in near.items()} for near in attraction]
         self._heap = [
-            (-w, i, j, 1) for i, near in enumerate(attraction) for j, w in near.items() if i < j
+            (-w, i, j) for i, near in enumerate(attraction) for j, w in near.items() if i < j
         ]
         heapq.heapify(self._heap)
 
     def run(self) -> list[list[int]]:
-        """Joins groups while a sum is positive."""
+        """Joins groups while a mean is positive."""
         while self._heap:
-            negative, a, b, known = heapq.heappop(self._heap)
-            if self._sums[a].get(b) != (-negative, known):
+            negative, a, b = heapq.heappop(self._heap)
+            if b not in self._sums[a]:
                 continue
-            if known == len(self._members[a]) * len(self._members[b]):
+            total, known = self._sums[a][b]
+            pairs = len(self._members[a]) * len(self._members[b])
+            if total / pairs != -negative:
+                if total / pairs < -negative:
+                    self._push(a, b)
+            elif known == pairs:
                 self._join(a, b)
             else:
                 self._settle(a, b)
         return [sorted(group) for group in self._members.values()]
+
+    def _push(self, a: int, b: int) -> None:
+        total, _ = self._sums[a][b]
+        if total > EPSILON:
+            mean = total / (len(self._members[a]) * len(self._members[b]))
+            heapq.heappush(self._heap, (-mean, min(a, b), max(a, b)))
 
     def _settle(self, a: int, b: int) -> None:
         """Makes the sum of two groups exact, or parts them for good where they conflict."""
         left, right = np.array(self._members[a]), np.array(self._members[b])
         if self._conflict(left[:, None], right[None, :]).any():
             del self._sums[a][b], self._sums[b][a]
-        else:
-            self._put(a, b, float(self._weigh(left, right).sum()), len(left) * len(right))
-
-    def _put(self, a: int, b: int, total: float, known: int) -> None:
-        self._sums[a][b] = self._sums[b][a] = total, known
-        if total > EPSILON:
-            heapq.heappush(self._heap, (-total, min(a, b), max(a, b), known))
+            return
+        settled = float(self._weigh(left, right).sum()), len(left) * len(right)
+        self._sums[a][b] = self._sums[b][a] = settled
+        self._push(a, b)
 
     def _join(self, a: int, b: int) -> None:
         """Joins the group with fewer neighbours to the other."""
@@ -93,7 +104,8 @@ class _Contraction:
         for c, (total, known) in self._sums[b].items():
             del self._sums[c][b]
             more, others = self._sums[a].get(c, (0.0, 0))
-            self._put(a, c, total + more, known + others)
+            self._sums[a][c] = self._sums[c][a] = total + more, known + others
+            self._push(a, c)
         self._sums[b] = {}
 
 

@@ -1,4 +1,4 @@
-"""Which pairs of tracks are worth a look at all their observations."""
+"""Which pairs of tracks are worth a look at all their observations, and who looks like whom."""
 
 from __future__ import annotations
 
@@ -15,23 +15,29 @@ from .evidence import Evidence
 ROWS, COLUMNS = 1024, 4096
 """Tracks in one block of the search: its scores take 16 MB."""
 
+RIVALS = slice(8, 32)
+"""Ranks of the partners that tell how common a track's looks are; the first are left out, since
+they may be of the same person."""
+
 
 def shortlist(
     evidence: Evidence, conflicts: Conflicts, calibration: Calibration, most: int
-) -> tuple[Indices, Indices]:
+) -> tuple[Indices, Indices, NDArray[np.float64]]:
     """Each track's `most` likeliest others that the constraints allow, by exact search.
 
     A track stands for itself with the mean of its observations; two of them are compared at the
     lower of their highest levels, and the calibration of these levels puts all on one scale.
 
     Returns:
-        Pairs (i, j), i < j, in ascending order; each is among the likeliest of i or of j.
+        i and j of the pairs, i < j, in ascending order; each is among the likeliest of i or of j.
+        For each track, the mean log-odds of its `RIVALS`, in nats; where it has too few partners,
+        the absent ones count as the least likely.
     """
     n = len(evidence.top)
     nearest = _Nearest(n, max(min(most, n - 1), 1), conflicts)
     for level in range(1, len(evidence.sizes) + 1):
         _search(level, evidence, calibration, nearest)
-    return nearest.pairs()
+    return *nearest.pairs(), nearest.rivals(calibration.bound)
 
 
 def _search(level: int, evidence: Evidence, calibration: Calibration, nearest: _Nearest) -> None:
@@ -103,3 +109,10 @@ class _Nearest:
         n = len(self._partner)
         low, high = np.divmod(np.unique(np.minimum(i, j) * n + np.maximum(i, j)), n)
         return low, high
+
+    def rivals(self, bound: float) -> NDArray[np.float64]:
+        """Mean log-odds of the partners of ranks `RIVALS`, each within ``-bound..bound``."""
+        odds = np.full((len(self._score), RIVALS.stop), -bound, np.float64)
+        width = min(RIVALS.stop, self._most)
+        odds[:, :width] = np.clip(self._score[:, :width], -bound, bound)
+        return np.asarray(odds[:, RIVALS].mean(axis=1))

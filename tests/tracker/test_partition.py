@@ -9,7 +9,8 @@ from reid import Calibration, Embeddings, distances
 from tracker import Constraints, LinkSettings, Tracklet, link
 from tracker.constraints import Conflicts
 from tracker.evidence import Evidence
-from tracker.shortlist import shortlist
+from tracker.link import COMMON
+from tracker.shortlist import RIVALS, shortlist
 from tracker.tracklet import by_content
 
 SIZES = (6, 4, 8)
@@ -56,8 +57,10 @@ def literal_evidence(a: Embeddings, b: Embeddings, witnesses: float) -> float:
 def literal_groups(
     tracks: list[Tracklet], constraints: Constraints, chosen: LinkSettings
 ) -> set[tuple[int, ...]]:
-    """Greedy additive edge contraction, then moves of single tracks, on full matrices."""
+    """Greedy contraction by the largest mean, then moves of single tracks, on full matrices."""
     n = len(tracks)
+    table = Evidence([t.embeddings for t in tracks], CALIBRATION, chosen.witnesses)
+    rivals = shortlist(table, Conflicts(tracks, constraints), CALIBRATION, chosen.candidates)[2]
     weight = np.zeros((n, n))
     apart = np.zeros((n, n), bool)
     for i in range(n):
@@ -65,7 +68,9 @@ def literal_groups(
             apart[i, j] = i != j and not constraints.allow(tracks[i], tracks[j])
             if i != j and not apart[i, j]:
                 a, b = tracks[i].embeddings, tracks[j].embeddings
+                cost = np.log1p(np.exp((rivals[i] + rivals[j]) / 2 - COMMON))
                 weight[i, j] = literal_evidence(a, b, chosen.witnesses) + chosen.prior
+                weight[i, j] -= min(cost, chosen.crowding)
 
     def total(a: list[int], b: list[int]) -> float:
         block = np.ix_(a, b)
@@ -73,9 +78,13 @@ def literal_groups(
 
     groups = [[i] for i in range(n)]
     while len(groups) > 1:
-        sums = {(x, y): total(groups[x], groups[y]) for x in range(len(groups)) for y in range(x)}
-        x, y = max(sums, key=lambda pair: sums[pair])
-        if sums[x, y] <= 0:
+        means = {
+            (x, y): total(groups[x], groups[y]) / (len(groups[x]) * len(groups[y]))
+            for x in range(len(groups))
+            for y in range(x)
+        }
+        x, y = max(means, key=lambda pair: means[pair])
+        if means[x, y] <= 0:
             break
         groups[y] += groups.pop(x)
     moved = True
@@ -125,7 +134,7 @@ def test_shortlist_holds_the_likeliest_pairs_that_are_allowed(
     tracks, most = random_tracklets(11, 90), 4
     evidence = Evidence([t.embeddings for t in tracks], CALIBRATION, 3.0)
     conflicts = Conflicts(tracks, SITES[2])
-    i, j = shortlist(evidence, conflicts, CALIBRATION, most)
+    i, j, _ = shortlist(evidence, conflicts, CALIBRATION, most)
     score = np.full((90, 90), -np.inf)
     for a in range(90):
         for b in range(90):
@@ -139,3 +148,6 @@ def test_shortlist_holds_the_likeliest_pairs_that_are_allowed(
         (min(a, b), max(a, b)) for a in range(90) for b in np.argsort(-score[a])[:most].tolist()
     }
     assert set(zip(i.tolist(), j.tolist(), strict=True)) == expected
+    rivals = shortlist(evidence, conflicts, CALIBRATION, RIVALS.stop)[2]
+    ranked = np.clip(-np.sort(-score)[:, RIVALS], -CALIBRATION.bound, CALIBRATION.bound)
+    assert np.allclose(rivals, ranked.mean(axis=1), atol=1e-3)
