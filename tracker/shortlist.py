@@ -31,13 +31,16 @@ def shortlist(
     Returns:
         i and j of the pairs, i < j, in ascending order; each is among the likeliest of i or of j.
         For each track, the mean log-odds of its `RIVALS`, in nats; where it has too few partners,
-        the absent ones count as the least likely.
+        the absent ones count as the least likely. It is no more than chance gives among n tracks
+        if the evidence is calibrated (x nats or more come by chance once in e^x pairs of people):
+        what lies above are tracks of one person who comes by often.
     """
     n = len(evidence.top)
     nearest = _Nearest(n, max(min(most, n - 1), 1), conflicts)
     for level in range(1, len(evidence.sizes) + 1):
         _search(level, evidence, calibration, nearest)
-    return *nearest.pairs(), nearest.rivals(calibration.bound)
+    chance = np.log(2 * n / (RIVALS.start + RIVALS.stop))
+    return *nearest.pairs(), np.minimum(nearest.rivals(calibration.bound), chance)
 
 
 def _search(level: int, evidence: Evidence, calibration: Calibration, nearest: _Nearest) -> None:

@@ -150,4 +150,5 @@ def test_shortlist_holds_the_likeliest_pairs_that_are_allowed(
     assert set(zip(i.tolist(), j.tolist(), strict=True)) == expected
     rivals = shortlist(evidence, conflicts, CALIBRATION, RIVALS.stop)[2]
     ranked = np.clip(-np.sort(-score)[:, RIVALS], -CALIBRATION.bound, CALIBRATION.bound)
-    assert np.allclose(rivals, ranked.mean(axis=1), atol=1e-3)
+    expected_rivals = np.minimum(ranked.mean(axis=1), np.log(90 / 20))
+    assert np.allclose(rivals, expected_rivals, atol=1e-3)
