@@ -12,6 +12,9 @@ from reid.embeddings import Floats, prefix_lengths
 
 Indices = NDArray[np.int64]
 
+BLOCK = 1_000_000
+"""Pairs of observations that are compared at once."""
+
 
 class Evidence:
     """Log-odds between tracks, which are meant by their place in `parts`.
@@ -41,6 +44,11 @@ class Evidence:
 
     def between(self, a: Indices, b: Indices) -> NDArray[np.float64]:
         """Evidence of all pairs of tracks, in nats, ``(len(a), len(b))``."""
+        step = max(1, BLOCK // int(self.count[a].max() * self.count[b].sum()))
+        parts = [self._block(a[i : i + step], b) for i in range(0, len(a), step)]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _block(self, a: Indices, b: Indices) -> NDArray[np.float64]:
         rows, columns = self._rows(a), self._rows(b)
         product = self._vectors(a) @ self._vectors(b).T
         row_level, column_level = self._level[rows], self._level[columns]

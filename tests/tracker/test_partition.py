@@ -116,7 +116,11 @@ def test_equals_the_literal_linker_where_all_pairs_are_candidates(
     assert found == literal_groups(tracks, site, chosen)
 
 
-def test_evidence_in_blocks_equals_evidence_pair_by_pair() -> None:
+@pytest.mark.parametrize("block", [1, 100, 1_000_000])
+def test_evidence_in_blocks_equals_evidence_pair_by_pair(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracker.evidence.BLOCK", block)
     tracks = random_tracklets(5, 20)
     evidence = Evidence([t.embeddings for t in tracks], CALIBRATION, 3.0)
     block = evidence.between(np.array([3, 0, 7]), np.arange(20))
