@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from reid import Calibration, Embeddings
 from reid.embeddings import Floats, prefix_lengths
 
+from .errors import TrackerError
+
 Indices = NDArray[np.int64]
 
 BLOCK = 1_000_000
@@ -27,6 +29,9 @@ class Evidence:
 
     Args:
         parts: the observations of each track, n of them, each with one row or more.
+
+    Raises:
+        TrackerError: when they come from models with other sub-vector sizes.
     """
 
     def __init__(
@@ -35,6 +40,10 @@ class Evidence:
         self._parts = parts
         self._calibration, self._witnesses = calibration, witnesses
         self.sizes = parts[0].sizes
+        if other := next((p.sizes for p in parts if p.sizes != self.sizes), None):
+            raise TrackerError(
+                f"tracks of two models, sub-vectors {self.sizes} and {other}: embed all with one"
+            )
         self.count = np.array([len(p) for p in parts], np.int64)
         self.top = np.array([p.levels.max() for p in parts], np.int64)
         self._start = np.concatenate([[0], np.cumsum(self.count)])

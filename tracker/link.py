@@ -86,6 +86,9 @@ def link(
 
     Returns:
         Identities by their lowest key.
+
+    Raises:
+        TrackerError: when the embeddings come from two models.
     """
     constraints, settings = constraints or Constraints(), settings or LinkSettings()
     alone = [Identity((t.key,), {}) for t in tracklets if not len(t.embeddings)]
