@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 
 from reid import Calibration
 
-from .constraints import Conflicts, Constraints, Indices
+from .constraints import Conflicts, Constraints, Indices, Judgements
 from .evidence import Evidence
-from .partition import Weigh, partition
+from .growing import with_room
+from .partition import Partition
 from .shortlist import shortlist
-from .tracklet import Tracklet, by_content
+from .tracklet import Identity, PairEvidence, Tracklet, by_content
 
 COMMON = 0.5
 """Log-odds of a track's rivals, in nats, above which its looks are common."""
@@ -44,42 +46,232 @@ class LinkSettings:
 
 
 @dataclass(frozen=True)
-class PairEvidence:
-    """Why two tracks are, or are not, one person: `log_odds` in nats without the prior, and the
-    level of the best comparison."""
-
-    log_odds: float
-    level: int
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Tracks of one person, by key in ascending order, and the evidence of each linked pair."""
+class Group:
+    """Tracks of one person, by key in ascending order, each with the log-odds in nats that hold it
+    among them: 0 when it is alone."""
 
     tracks: tuple[int, ...]
-    evidence: Mapping[tuple[int, int], PairEvidence]
-
-    def support(self, track: int) -> float:
-        """Log-odds in nats that hold a track in this identity; 0 when it is alone."""
-        return sum(
-            self.evidence[min(track, other), max(track, other)].log_odds
-            for other in self.tracks
-            if other != track
-        )
+    support: Mapping[int, float]
 
 
-def link(
-    tracklets: Sequence[Tracklet],
-    calibration: Calibration,
-    constraints: Constraints | None = None,
-    settings: LinkSettings | None = None,
-) -> list[Identity]:
-    """Links tracks into identities.
+class Linker:
+    """Links tracks into identities, as they come.
 
     A pair of tracks weighs its evidence plus the prior, less what look-alikes cost it; pairs that
     the constraints forbid never share an identity. `shortlist` finds the pairs that may attract
-    each other, `partition` the groups. The result does not depend on the order of `tracklets`, nor
-    on their keys.
+    each other, `Partition` the groups.
+
+    For files, one `update` takes all tracks. A live camera calls it with the tracks that became
+    mature and with those that grew: each is looked for among all, joins a group or not, and those
+    around it may join, part or move in turn; tracks far from it stay where they are. So many small
+    updates need not end where one large one does: `link` over all tracks says what is best.
+
+    Memory: the embeddings that it is given, and 5 KB a track with vectors of 512 numbers.
+
+    Args:
+        judgements: what people said; of tracks that come later, too. When they say something new,
+            make a new linker and `start` it with the groups there are.
+    """
+
+    def __init__(
+        self,
+        calibration: Calibration,
+        constraints: Constraints | None = None,
+        settings: LinkSettings | None = None,
+        judgements: Judgements | None = None,
+    ) -> None:
+        self.settings = settings or LinkSettings()
+        self._calibration = calibration
+        self._conflicts = Conflicts(constraints or Constraints())
+        self._evidence = Evidence(calibration, self.settings.witnesses)
+        self._partition = Partition(self._weights, self._conflicts.between)
+        self._rivals = np.zeros(0)
+        self._number: dict[int, int] = {}
+        self._keys: dict[int, int] = {}
+        self._unused: list[int] = []
+        self._person = (judgements or Judgements()).person
+        self._shown: dict[Hashable, set[int]] = defaultdict(set)
+        self._apart: dict[int, set[int]] = defaultdict(set)
+        for a, b in judgements.apart if judgements else ():
+            self._apart[a].add(b)
+            self._apart[b].add(a)
+
+    def start(self, tracklets: Iterable[Tracklet], identity: Mapping[int, Hashable]) -> None:
+        """Takes in tracks with the identities that they have, and leaves them as they are.
+
+        Args:
+            identity: by the tracks' keys; those without one, or with None, are alone.
+
+        Raises:
+            TrackerError: when the embeddings come from two models.
+        """
+        self._take(tracklets, identity)
+
+    def update(self, tracklets: Iterable[Tracklet]) -> list[Group]:
+        """Links new tracks, and those that grew, to what is there.
+
+        Args:
+            tracklets: each as a whole, also where it is known already; no key twice. Those without
+                embeddings stay alone.
+
+        Returns:
+            Groups that have one of these tracks or that got or lost one, by their lowest key. Each
+            track that moved is in one of them.
+
+        Raises:
+            TrackerError: when the embeddings come from two models.
+        """
+        given = list(tracklets)
+        fresh, left = self._take(given, {})
+        changed = self._partition.improve(fresh) | left | {self._partition.home[t] for t in fresh}
+        found = [self._group(g) for g in changed if g in self._partition.groups]
+        silent = [Group((t.key,), {t.key: 0.0}) for t in given if t.key not in self._number]
+        return sorted(found + silent, key=lambda group: group.tracks[0])
+
+    def forget(self, keys: Iterable[int]) -> None:
+        """Drops tracks, those that it does not know passed over."""
+        for key in set(keys) & set(self._number):
+            track = self._number.pop(key)
+            self._partition.drop(track)
+            self._evidence.drop(track)
+            self._conflicts.drop(track)
+            if key in self._person:
+                self._shown[self._person[key]].discard(track)
+            del self._keys[track]
+            self._unused.append(track)
+
+    def identity(self, keys: Collection[int]) -> Identity:
+        """Tracks with the evidence of all their pairs."""
+        ordered = sorted(keys)
+        tracks = np.array([self._number[k] for k in ordered if len(ordered) > 1], np.int64)
+        evidence: dict[tuple[int, int], PairEvidence] = {}
+        if len(tracks):
+            table = self._evidence
+            odds = table.between(tracks, tracks)
+            for a, b in itertools.combinations(range(len(ordered)), 2):
+                level = table.level(int(tracks[a]), int(tracks[b]))
+                evidence[ordered[a], ordered[b]] = PairEvidence(float(odds[a, b]), level)
+        return Identity(tuple(ordered), evidence)
+
+    def _take(
+        self, tracklets: Iterable[Tracklet], identity: Mapping[int, Hashable]
+    ) -> tuple[list[int], set[int]]:
+        """Puts tracks with embeddings into groups; returns their numbers, and where those that were
+        known had been."""
+        heard = sorted((t for t in tracklets if len(t.embeddings)), key=by_content)
+        if not heard:
+            return [], set()
+        for tracklet in heard:
+            self._evidence.expect(tracklet.embeddings)
+        homes = {}
+        for tracklet in heard:
+            number = self._number.get(tracklet.key)
+            if number is not None:
+                homes[number] = self._partition.leave(number)
+                self._partition.part(number)
+            self._put(tracklet)
+        fresh = sorted(self._number[t.key] for t in heard)
+        pairs = self._look(np.array(fresh))
+        self._place(fresh, homes, identity)
+        for i, j, weight in pairs:
+            self._partition.attract(i, j, weight)
+        return fresh, set(homes.values())
+
+    def _put(self, tracklet: Tracklet) -> None:
+        """Keeps what is known of a track, under its number."""
+        key = tracklet.key
+        number = self._number.get(key)
+        if number is None:
+            number = self._unused.pop() if self._unused else len(self._number)
+        self._evidence.put(number, tracklet.embeddings)
+        self._conflicts.put(number, tracklet, self._person.get(key, 0))
+        self._number[key], self._keys[number] = number, key
+        apart = self._apart.get(key, set())
+        self._conflicts.part(number, (self._number[k] for k in apart if k in self._number))
+
+    def _look(self, fresh: Indices) -> list[tuple[int, int, float]]:
+        """Pairs of fresh tracks with others that attract each other, and how much."""
+        most = self.settings.candidates
+        i, j, rivals = shortlist(fresh, self._evidence, self._conflicts, self._calibration, most)
+        self._rivals = with_room(self._rivals, int(fresh.max()) + 1)
+        self._rivals[fresh] = rivals
+        pairs = []
+        bounds = np.flatnonzero(np.diff(i, prepend=-1, append=-1))
+        for start, end in itertools.pairwise(bounds):
+            weights = self._weights(i[start : start + 1], j[start:end])[0]
+            for k in np.flatnonzero(weights > 0):
+                pairs.append((int(i[start]), int(j[start + k]), float(weights[k])))
+        return pairs
+
+    def _place(
+        self,
+        fresh: Iterable[int],
+        homes: Mapping[int, int],
+        identity: Mapping[int, Hashable],
+    ) -> None:
+        """Puts fresh tracks into groups: of the person they show, of the identity they have, where
+        they were, or of their own."""
+        told = {
+            identity[key]: self._person[key]
+            for key in sorted(identity, reverse=True)
+            if key in self._person and identity[key] is not None
+        }
+        groups: dict[tuple[str, Hashable], list[int]] = defaultdict(list)
+        for track in fresh:
+            key = self._keys[track]
+            one = identity.get(key)
+            if person := self._person.get(key, told.get(one)):
+                groups["person", person].append(track)
+            elif track in homes and not self._strange(track, homes[track]):
+                self._partition.enter(track, homes[track])
+            else:
+                groups[("track", track) if one is None else ("identity", one)].append(track)
+        for (kind, who), tracks in groups.items():
+            shown = self._shown[who] if kind == "person" else []
+            known = [self._partition.home[t] for t in shown if t in self._partition.home]
+            known += [homes[t] for t in tracks if kind == "person" and t in homes]
+            if known:
+                for track in tracks:
+                    self._partition.enter(track, known[0])
+            else:
+                self._partition.begin(tracks)
+        for track in fresh:
+            if person := self._person.get(self._keys[track]):
+                self._partition.pinned.add(track)
+                self._shown[person].add(track)
+
+    def _strange(self, track: int, group: int) -> bool:
+        """Whether a track may not be in a group any more."""
+        others = np.array(self._partition.groups.get(group, ()), np.int64)
+        return bool(self._conflicts.between(np.array([track]), others).any())
+
+    def _weights(self, a: Indices, b: Indices) -> NDArray[np.float64]:
+        return self._evidence.between(a, b) - self._price(a, b)
+
+    def _price(self, a: Indices, b: Indices) -> NDArray[np.float64]:
+        """What a pair of tracks must bring, in nats: the prior, and more where looks are common."""
+        common = (self._rivals[a][:, None] + self._rivals[b][None, :]) / 2 - COMMON
+        return np.asarray(
+            np.minimum(np.logaddexp(0, common), self.settings.crowding) - self.settings.prior
+        )
+
+    def _group(self, number: int) -> Group:
+        tracks = np.array(self._partition.groups[number])
+        price = self._price(tracks, tracks)
+        np.fill_diagonal(price, 0.0)
+        support = [self._partition.held[t] for t in tracks.tolist()] + price.sum(axis=1)
+        held = {self._keys[t]: s for t, s in zip(tracks.tolist(), support.tolist(), strict=True)}
+        return Group(tuple(sorted(held)), held)
+
+
+def link(
+    tracklets: Iterable[Tracklet],
+    calibration: Calibration,
+    constraints: Constraints | None = None,
+    settings: LinkSettings | None = None,
+    judgements: Judgements | None = None,
+) -> list[Identity]:
+    """Links all tracks of a site, as `Linker` does; neither their order nor their keys matter.
 
     Args:
         tracklets: tracks of all cameras; those without embeddings stay alone.
@@ -90,44 +282,5 @@ def link(
     Raises:
         TrackerError: when the embeddings come from two models.
     """
-    constraints, settings = constraints or Constraints(), settings or LinkSettings()
-    alone = [Identity((t.key,), {}) for t in tracklets if not len(t.embeddings)]
-    nodes = sorted((t for t in tracklets if len(t.embeddings)), key=by_content)
-    if not nodes:
-        return sorted(alone, key=lambda i: i.tracks[0])
-    evidence = Evidence([t.embeddings for t in nodes], calibration, settings.witnesses)
-    conflicts = Conflicts(nodes, constraints)
-    i, j, rivals = shortlist(evidence, conflicts, calibration, settings.candidates)
-
-    def weigh(a: Indices, b: Indices) -> NDArray[np.float64]:
-        cost = np.logaddexp(0, (rivals[a][:, None] + rivals[b][None, :]) / 2 - COMMON)
-        return evidence.between(a, b) + settings.prior - np.minimum(cost, settings.crowding)
-
-    groups = partition(len(nodes), _attractive(i, j, weigh), weigh, conflicts.between)
-    found = [_identity(group, nodes, evidence) for group in groups]
-    return sorted(alone + found, key=lambda i: i.tracks[0])
-
-
-def _attractive(i: Indices, j: Indices, weigh: Weigh) -> Iterator[tuple[int, int, float]]:
-    """The pairs of a shortlist that weigh more than 0; `i` is ascending."""
-    bounds = np.flatnonzero(np.diff(i, prepend=-1, append=-1))
-    for start, end in itertools.pairwise(bounds):
-        weights = weigh(i[start : start + 1], j[start:end])[0]
-        for k in np.flatnonzero(weights > 0):
-            yield int(i[start]), int(j[start + k]), float(weights[k])
-
-
-def _identity(group: Sequence[int], nodes: Sequence[Tracklet], evidence: Evidence) -> Identity:
-    members = np.array(sorted(group, key=lambda i: nodes[i].key))
-    keys = [nodes[i].key for i in members]
-    odds = evidence.between(members, members) if len(members) > 1 else np.zeros((1, 1))
-    return Identity(
-        tuple(keys),
-        {
-            (keys[a], keys[b]): PairEvidence(
-                float(odds[a, b]), evidence.level(members[a], members[b])
-            )
-            for a in range(len(keys))
-            for b in range(a + 1, len(keys))
-        },
-    )
+    linker = Linker(calibration, constraints, settings, judgements)
+    return [linker.identity(group.tracks) for group in linker.update(tracklets)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,7 @@ PASSES = 20
 EPSILON = 1e-9
 
 
-def partition(
-    n: int, edges: Iterable[tuple[int, int, float]], weigh: Weigh, conflict: Conflict
-) -> list[list[int]]:
+class Partition:
     """Groups of tracks with a large sum of weights inside and no conflict.
 
     Groups grow by joining the two with the largest mean of weights between them while it is
@@ -29,65 +27,213 @@ def partition(
     move to where they fit better, until nothing gains.
 
     Two groups are looked at only if an edge leads from one to the other; whether they join is
-    decided by the weights of all pairs between them.
+    decided by the weights of all pairs between them. Tracks are meant by small numbers that the
+    caller gives; among equal weights, the lower ones win.
 
     Args:
-        n: tracks are meant by 0..n-1; among equal weights, the lower numbers win.
-        edges: (i, j, weight), i < j, of pairs with a positive weight.
         weigh: weights of all pairs of two arrays of tracks, ``(A, B)``.
         conflict: whether the pairs of two arrays, broadcast, can't be in one group.
     """
-    attraction: list[dict[int, float]] = [{} for _ in range(n)]
-    for i, j, weight in edges:
-        attraction[i][j] = attraction[j][i] = weight
-    groups = _Contraction(attraction, weigh, conflict).run()
-    return _Moves(groups, attraction, weigh, conflict).run()
+
+    def __init__(self, weigh: Weigh, conflict: Conflict) -> None:
+        self._weigh, self._conflict = weigh, conflict
+        self.groups: dict[int, list[int]] = {}
+        self.home: dict[int, int] = {}
+        self.held: dict[int, float] = {}
+        """Sum of the weights that hold a track in its group."""
+        self._near: dict[int, dict[int, float]] = {}
+        self.pinned: set[int] = set()
+        """Tracks that stay in their group."""
+        self._made = 0
+
+    def begin(self, tracks: Sequence[int]) -> int:
+        """Makes a group of tracks that have none; returns the group."""
+        group, self._made = self._made, self._made + 1
+        self.groups[group] = list(tracks)
+        for track in tracks:
+            self._near.setdefault(track, {})
+            self.home[track], self.held[track] = group, 0.0
+        if len(tracks) > 1:
+            weights = self._weigh(np.array(tracks), np.array(tracks))
+            np.fill_diagonal(weights, 0.0)
+            self._hold(tracks, weights.sum(axis=1))
+        return group
+
+    def enter(self, track: int, group: int) -> None:
+        """Puts a track that has no group into one, which may have ended when it left."""
+        self._near.setdefault(track, {})
+        others = self.groups.setdefault(group, [])
+        weights = self._weigh(np.array([track]), np.array(others))[0] if others else np.zeros(0)
+        self._hold(others, weights)
+        others.append(track)
+        self.home[track], self.held[track] = group, float(weights.sum())
+
+    def leave(self, track: int) -> int:
+        """Takes a track out of its group, which ends with the last one, and returns the group."""
+        group = self.home.pop(track)
+        others = self.groups[group]
+        others.remove(track)
+        del self.held[track]
+        if others:
+            self._hold(others, -self._weigh(np.array([track]), np.array(others))[0])
+        else:
+            del self.groups[group]
+        return group
+
+    def attract(self, i: int, j: int, weight: float) -> None:
+        """Notes that two tracks have a positive weight."""
+        self._near[i][j] = self._near[j][i] = weight
+
+    def part(self, track: int) -> None:
+        """Forgets which tracks attract a track."""
+        for other in self._near[track]:
+            del self._near[other][track]
+        self._near[track] = {}
+
+    def drop(self, track: int) -> None:
+        """Forgets a track."""
+        self.leave(track)
+        self.part(track)
+        del self._near[track]
+        self.pinned.discard(track)
+
+    def improve(self, tracks: Iterable[int]) -> set[int]:
+        """Joins and moves around some tracks; what is far from them stays as it is.
+
+        Returns:
+            Groups that got or lost tracks, those that ended among them.
+        """
+        fresh = set(tracks)
+        changed = self._contract({self.home[t] for t in fresh})
+        around = fresh | {t for group in changed for t in self.groups.get(group, ())}
+        around |= {other for t in around for other in self._near[t]}
+        for _ in range(PASSES):
+            touched = {g for t in sorted(around - self.pinned) for g in self._move(t)}
+            if not touched:
+                break
+            changed |= touched
+            around |= {t for group in touched for t in self.groups.get(group, ())}
+        return changed
+
+    def _hold(self, tracks: Sequence[int], weights: NDArray[np.float64]) -> None:
+        for track, weight in zip(tracks, weights.tolist(), strict=True):
+            self.held[track] += weight
+
+    def _contract(self, fresh: set[int]) -> set[int]:
+        """Joins groups, one of each pair being fresh or joined before; the groups that changed."""
+        reach = fresh | {
+            self.home[other] for g in fresh for t in self.groups[g] for other in self._near[t]
+        }
+        contraction = _Contraction(self.groups, self._weigh, self._conflict)
+        for group in sorted(reach):
+            for track in self.groups[group]:
+                for other, weight in self._near[track].items():
+                    there = self.home[other]
+                    if there > group or there not in reach:
+                        contraction.attract(group, there, weight)
+        changed = set()
+        for a, b in contraction.run(fresh):
+            left, right = self.groups[a], self.groups.pop(b)
+            weights = self._weigh(np.array(left), np.array(right))
+            self._hold(left, weights.sum(axis=1))
+            self._hold(right, weights.sum(axis=0))
+            left += right
+            self.home.update((t, a) for t in right)
+            changed |= {a, b}
+        return changed
+
+    def _move(self, track: int) -> tuple[int, ...]:
+        """Moves a track where it fits best, if that is elsewhere; the groups that changed."""
+        home, best = self.home[track], None
+        most = max(0.0, self.held[track]) + EPSILON
+        for group, bound in sorted(self._elsewhere(track).items()):
+            if bound > most and (found := self._fit(track, group)) > most:
+                best, most = group, found
+        if best is None and self.held[track] >= -EPSILON:
+            return ()
+        self.leave(track)
+        if best is None:
+            best = self.begin([track])
+        else:
+            self.enter(track, best)
+        return home, best
+
+    def _elsewhere(self, track: int) -> dict[int, float]:
+        """Other groups that attract a track, each with the sum of its positive weights."""
+        bounds: dict[int, float] = {}
+        for other, weight in self._near[track].items():
+            group = self.home[other]
+            if group != self.home[track]:
+                bounds[group] = bounds.get(group, 0.0) + weight
+        return bounds
+
+    def _fit(self, track: int, group: int) -> float:
+        """Sum of a track's weights to a group; minus infinity where they conflict."""
+        one, others = np.array([track]), np.array(self.groups[group])
+        if self._conflict(one, others).any():
+            return -np.inf
+        return float(self._weigh(one, others).sum())
 
 
 class _Contraction:
-    """Groups, by one of their tracks, and the sums of weights between neighbours.
+    """Which groups to join next, by the sums of weights between neighbours.
 
-    A sum counts the pairs that are known. Unknown ones weigh less than 0, as those above 0 have
-    edges, so a sum is a bound from above; it is made exact before its pair of groups may join.
+    A sum counts the pairs that are known. Unknown ones are taken to weigh less than 0, as those
+    above 0 have edges, so a sum is a bound from above; it is made exact before its pair of groups
+    may join.
+
+    Args:
+        groups: tracks by group, as they are at any time.
     """
 
-    def __init__(
-        self, attraction: list[dict[int, float]], weigh: Weigh, conflict: Conflict
-    ) -> None:
-        self._weigh, self._conflict = weigh, conflict
-        self._members = {i: [i] for i in range(len(attraction))}
-        self._sums = [{j: (w, 1) for j, w in near.items()} for near in attraction]
-        self._heap = [
-            (-w, i, j) for i, near in enumerate(attraction) for j, w in near.items() if i < j
-        ]
-        heapq.heapify(self._heap)
+    def __init__(self, groups: dict[int, list[int]], weigh: Weigh, conflict: Conflict) -> None:
+        self._groups, self._weigh, self._conflict = groups, weigh, conflict
+        self._sums: dict[int, dict[int, tuple[float, int]]] = {}
+        self._heap: list[tuple[float, int, int]] = []
 
-    def run(self) -> list[list[int]]:
-        """Joins groups while a mean is positive."""
+    def attract(self, a: int, b: int, weight: float) -> None:
+        """Adds the weight of a pair of tracks to the sum of their groups."""
+        self._add(a, b, weight, 1)
+
+    def run(self, fresh: Collection[int]) -> Iterator[tuple[int, int]]:
+        """Pairs (a, b) to join while a mean is positive, starting from those of `fresh` groups.
+
+        The caller puts the tracks of b into a before it asks for the next pair.
+        """
+        for a in sorted(fresh):
+            for b in self._sums.get(a, ()):
+                if b > a or b not in fresh:
+                    self._push(a, b)
         while self._heap:
             negative, a, b = heapq.heappop(self._heap)
-            if b not in self._sums[a]:
+            if b not in self._sums.get(a, ()):
                 continue
             total, known = self._sums[a][b]
-            pairs = len(self._members[a]) * len(self._members[b])
+            pairs = len(self._groups[a]) * len(self._groups[b])
             if total / pairs != -negative:
                 if total / pairs < -negative:
                     self._push(a, b)
-            elif known == pairs:
-                self._join(a, b)
-            else:
+            elif known < pairs:
                 self._settle(a, b)
-        return [sorted(group) for group in self._members.values()]
+            else:
+                if len(self._sums[a]) < len(self._sums[b]):
+                    a, b = b, a
+                yield a, b
+                self._joined(a, b)
+
+    def _add(self, a: int, b: int, weight: float, pairs: int) -> None:
+        total, known = self._sums.setdefault(a, {}).get(b, (0.0, 0))
+        self._sums[a][b] = self._sums.setdefault(b, {})[a] = total + weight, known + pairs
 
     def _push(self, a: int, b: int) -> None:
         total, _ = self._sums[a][b]
         if total > EPSILON:
-            mean = total / (len(self._members[a]) * len(self._members[b]))
+            mean = total / (len(self._groups[a]) * len(self._groups[b]))
             heapq.heappush(self._heap, (-mean, min(a, b), max(a, b)))
 
     def _settle(self, a: int, b: int) -> None:
         """Makes the sum of two groups exact, or parts them for good where they conflict."""
-        left, right = np.array(self._members[a]), np.array(self._members[b])
+        left, right = np.array(self._groups[a]), np.array(self._groups[b])
         if self._conflict(left[:, None], right[None, :]).any():
             del self._sums[a][b], self._sums[b][a]
             return
@@ -95,85 +241,10 @@ class _Contraction:
         self._sums[a][b] = self._sums[b][a] = settled
         self._push(a, b)
 
-    def _join(self, a: int, b: int) -> None:
-        """Joins the group with fewer neighbours to the other."""
-        if len(self._sums[a]) < len(self._sums[b]):
-            a, b = b, a
-        self._members[a] += self._members.pop(b)
+    def _joined(self, a: int, b: int) -> None:
+        """Group b is part of group a now."""
         del self._sums[a][b], self._sums[b][a]
-        for c, (total, known) in self._sums[b].items():
+        for c, (total, known) in self._sums.pop(b).items():
             del self._sums[c][b]
-            more, others = self._sums[a].get(c, (0.0, 0))
-            self._sums[a][c] = self._sums[c][a] = total + more, known + others
+            self._add(a, c, total, known)
             self._push(a, c)
-        self._sums[b] = {}
-
-
-class _Moves:
-    """Single tracks move to the group that gains most, or to one of their own."""
-
-    def __init__(
-        self,
-        groups: list[list[int]],
-        attraction: list[dict[int, float]],
-        weigh: Weigh,
-        conflict: Conflict,
-    ) -> None:
-        self._weigh, self._conflict, self._attraction = weigh, conflict, attraction
-        self._groups = groups
-        self._home = np.empty(len(attraction), np.int64)
-        self._held = np.zeros(len(attraction))
-        for number, group in enumerate(groups):
-            self._home[group] = number
-            self._measure(number)
-
-    def run(self) -> list[list[int]]:
-        """Moves until none gains."""
-        for _ in range(PASSES):
-            if not sum(self._move(track) for track in range(len(self._home))):
-                break
-        return [group for group in self._groups if group]
-
-    def _measure(self, number: int) -> None:
-        """Sums of weights that hold each track of a group in it."""
-        members = np.array(self._groups[number], np.int64)
-        if len(members) < 2:
-            self._held[members] = 0.0
-            return
-        weights = self._weigh(members, members)
-        np.fill_diagonal(weights, 0.0)
-        self._held[members] = weights.sum(axis=1)
-
-    def _move(self, track: int) -> bool:
-        home, best = int(self._home[track]), None
-        most = max(0.0, self._held[track]) + EPSILON
-        for group, bound in sorted(self._elsewhere(track).items()):
-            if bound > most and (found := self._fit(track, group)) > most:
-                best, most = group, found
-        if best is None and self._held[track] >= -EPSILON:
-            return False
-        if best is None:
-            best = len(self._groups)
-            self._groups.append([])
-        self._groups[home].remove(track)
-        self._groups[best].append(track)
-        self._home[track] = best
-        self._measure(home)
-        self._measure(best)
-        return True
-
-    def _elsewhere(self, track: int) -> dict[int, float]:
-        """Other groups that attract a track, each with the sum of its positive weights."""
-        bounds: dict[int, float] = {}
-        for other, weight in self._attraction[track].items():
-            group = int(self._home[other])
-            if group != self._home[track]:
-                bounds[group] = bounds.get(group, 0.0) + weight
-        return bounds
-
-    def _fit(self, track: int, group: int) -> float:
-        """Sum of a track's weights to a group; minus infinity where they conflict."""
-        one, others = np.array([track]), np.array(self._groups[group])
-        if self._conflict(one, others).any():
-            return -np.inf
-        return float(self._weigh(one, others).sum())

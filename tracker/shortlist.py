@@ -21,45 +21,48 @@ they may be of the same person."""
 
 
 def shortlist(
-    evidence: Evidence, conflicts: Conflicts, calibration: Calibration, most: int
+    tracks: Indices, evidence: Evidence, conflicts: Conflicts, calibration: Calibration, most: int
 ) -> tuple[Indices, Indices, NDArray[np.float64]]:
-    """Each track's `most` likeliest others that the constraints allow, by exact search.
+    """The `most` likeliest others of some tracks that the constraints allow, by exact search.
 
     A track stands for itself with the mean of its observations; two of them are compared at the
     lower of their highest levels, and the calibration of these levels puts all on one scale.
 
+    Args:
+        tracks: whose partners among all are wanted, in ascending order.
+
     Returns:
         i and j of the pairs, i < j, in ascending order; each is among the likeliest of i or of j.
-        For each track, the mean log-odds of its `RIVALS`, in nats; where it has too few partners,
-        the absent ones count as the least likely. It is no more than chance gives among n tracks
-        if the evidence is calibrated (x nats or more come by chance once in e^x pairs of people):
-        what lies above are tracks of one person who comes by often.
+        For each of `tracks`, the mean log-odds of its `RIVALS`, in nats; where it has too few
+        partners, the absent ones count as the least likely. It is no more than chance gives among n
+        tracks if the evidence is calibrated (x nats or more come by chance once in e^x pairs of
+        people): what lies above are tracks of one person who comes by often.
     """
-    n = len(evidence.top)
-    nearest = _Nearest(n, max(min(most, n - 1), 1), conflicts)
+    n = int((evidence.top > 0).sum())
+    nearest = _Nearest(tracks, max(min(most, n - 1), 1), conflicts)
     for level in range(1, len(evidence.sizes) + 1):
-        _search(level, evidence, calibration, nearest)
+        _search(level, tracks, evidence, calibration, nearest)
     chance = np.log(2 * n / (RIVALS.start + RIVALS.stop))
     return *nearest.pairs(), np.minimum(nearest.rivals(calibration.bound), chance)
 
 
-def _search(level: int, evidence: Evidence, calibration: Calibration, nearest: _Nearest) -> None:
+def _search(
+    level: int, tracks: Indices, evidence: Evidence, calibration: Calibration, nearest: _Nearest
+) -> None:
     """All pairs whose lower highest level is `level`."""
-    tracks = np.flatnonzero(evidence.top >= level)
-    if not (evidence.top[tracks] == level).any():
-        return
-    means = evidence.means(tracks, level)
-    groups = {k: np.flatnonzero(evidence.top[tracks] == k) for k in np.unique(evidence.top[tracks])}
-    for a, rows in groups.items():
-        for b, columns in groups.items():
-            if min(a, b) != level:
-                continue
+    means = evidence.means(level)
+    for a in range(level, len(evidence.sizes) + 1):
+        places = np.flatnonzero(evidence.top[tracks] == a)
+        if not len(places):
+            continue
+        for b in range(level, len(evidence.sizes) + 1) if a == level else (level,):
+            columns = np.flatnonzero(evidence.top == b)
             slope = calibration.slope[a - 1, b - 1]
             offset = float(calibration.intercept[a - 1, b - 1] + 2 * slope)
-            for some in _slices(rows, ROWS):
-                left = means[some] * (-2 * slope)
+            for some in _slices(places, ROWS):
+                left = means[tracks[some]] * (-2 * slope)
                 for others in _slices(columns, COLUMNS):
-                    nearest.add(tracks[some], tracks[others], left @ means[others].T, offset)
+                    nearest.add(some, others, left @ means[others].T, offset)
 
 
 def _slices(indices: Indices, size: int) -> Iterator[Indices]:
@@ -67,22 +70,26 @@ def _slices(indices: Indices, size: int) -> Iterator[Indices]:
 
 
 class _Nearest:
-    """The `most` best allowed partners of each of n tracks so far, best first."""
+    """The `most` best allowed partners of each of some tracks so far, best first."""
 
-    def __init__(self, n: int, most: int, conflicts: Conflicts) -> None:
-        self._most, self._conflicts = most, conflicts
-        self._score = np.full((n, most), -np.inf, np.float32)
-        self._partner = np.full((n, most), -1, np.int64)
+    def __init__(self, tracks: Indices, most: int, conflicts: Conflicts) -> None:
+        self._tracks, self._most, self._conflicts = tracks, most, conflicts
+        self._score = np.full((len(tracks), most), -np.inf, np.float32)
+        self._partner = np.full((len(tracks), most), -1, np.int64)
 
     def add(
-        self, rows: Indices, columns: Indices, score: NDArray[np.float32], offset: float
+        self, places: Indices, columns: Indices, score: NDArray[np.float32], offset: float
     ) -> None:
         """Takes in the pairs of a block; `score` plus `offset` is their log-odds.
 
         Rows that have their number of partners take only what beats the worst of them, so that
         all but the first blocks cost one comparison a pair.
+
+        Args:
+            places: of the rows' tracks. columns: tracks.
         """
-        needed = self._score[rows, -1] - offset
+        rows = self._tracks[places]
+        needed = self._score[places, -1] - offset
         for r in np.flatnonzero(np.isneginf(needed)):
             score[r, self._conflicts.between(rows[r], columns)] = -np.inf
             if len(columns) > self._most:
@@ -91,26 +98,26 @@ class _Nearest:
         row, column = np.divmod(hits, len(columns))
         free = ~self._conflicts.between(rows[row], columns[column])
         row, column = row[free], column[free]
-        self._merge(rows[row], columns[column], score[row, column] + np.float32(offset))
+        self._merge(places[row], columns[column], score[row, column] + np.float32(offset))
 
-    def _merge(self, rows: Indices, partners: Indices, score: NDArray[np.float32]) -> None:
-        touched = np.unique(rows)
-        rows = np.concatenate([np.repeat(touched, self._most), rows])
+    def _merge(self, places: Indices, partners: Indices, score: NDArray[np.float32]) -> None:
+        touched = np.unique(places)
+        places = np.concatenate([np.repeat(touched, self._most), places])
         partners = np.concatenate([self._partner[touched].ravel(), partners])
         score = np.concatenate([self._score[touched].ravel(), score])
-        order = np.lexsort((partners, -score, rows))
-        rows, partners, score = rows[order], partners[order], score[order]
-        rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        order = np.lexsort((partners, -score, places))
+        places, partners, score = places[order], partners[order], score[order]
+        rank = np.arange(len(places)) - np.searchsorted(places, places)
         kept = rank < self._most
-        self._score[rows[kept], rank[kept]] = score[kept]
-        self._partner[rows[kept], rank[kept]] = partners[kept]
+        self._score[places[kept], rank[kept]] = score[kept]
+        self._partner[places[kept], rank[kept]] = partners[kept]
 
     def pairs(self) -> tuple[Indices, Indices]:
         """All pairs kept, each once, (i, j) with i < j."""
-        i, place = np.nonzero(self._partner >= 0)
-        j = self._partner[i, place]
-        n = len(self._partner)
-        low, high = np.divmod(np.unique(np.minimum(i, j) * n + np.maximum(i, j)), n)
+        place, rank = np.nonzero(self._partner >= 0)
+        i, j = self._tracks[place], self._partner[place, rank]
+        base = int(max(i.max(initial=0), j.max(initial=0))) + 1
+        low, high = np.divmod(np.unique(np.minimum(i, j) * base + np.maximum(i, j)), base)
         return low, high
 
     def rivals(self, bound: float) -> NDArray[np.float64]:

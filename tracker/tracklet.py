@@ -1,8 +1,9 @@
-"""What the linker knows of a track."""
+"""What the linker knows of a track, and what it says of it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,31 @@ class Tracklet:
     first: float
     last: float
     embeddings: Embeddings
+
+
+@dataclass(frozen=True)
+class PairEvidence:
+    """Why two tracks are, or are not, one person: `log_odds` in nats without the prior, and the
+    level of the best comparison."""
+
+    log_odds: float
+    level: int
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Tracks of one person, by key in ascending order, and the evidence of each linked pair."""
+
+    tracks: tuple[int, ...]
+    evidence: Mapping[tuple[int, int], PairEvidence]
+
+    def support(self, track: int) -> float:
+        """Log-odds in nats that hold a track in this identity; 0 when it is alone."""
+        return sum(
+            self.evidence[min(track, other), max(track, other)].log_odds
+            for other in self.tracks
+            if other != track
+        )
 
 
 def by_content(tracklet: Tracklet) -> tuple[str, float, float, bytes, int]:

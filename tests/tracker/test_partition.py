@@ -46,6 +46,17 @@ def random_tracklets(seed: int, n: int) -> list[Tracklet]:
     return [Tracklet(i, t.camera, t.first, t.last, t.embeddings) for i, t in enumerate(ordered)]
 
 
+def tables(
+    tracks: list[Tracklet], constraints: Constraints, witnesses: float
+) -> tuple[Evidence, Conflicts]:
+    evidence, conflicts = Evidence(CALIBRATION, witnesses), Conflicts(constraints)
+    for i, track in enumerate(tracks):
+        evidence.expect(track.embeddings)
+        evidence.put(i, track.embeddings)
+        conflicts.put(i, track)
+    return evidence, conflicts
+
+
 def literal_evidence(a: Embeddings, b: Embeddings, witnesses: float) -> float:
     distance, _ = distances(a, b)
     odds = CALIBRATION.log_odds(distance, a.levels, b.levels)
@@ -59,8 +70,8 @@ def literal_groups(
 ) -> set[tuple[int, ...]]:
     """Greedy contraction by the largest mean, then moves of single tracks, on full matrices."""
     n = len(tracks)
-    table = Evidence([t.embeddings for t in tracks], CALIBRATION, chosen.witnesses)
-    rivals = shortlist(table, Conflicts(tracks, constraints), CALIBRATION, chosen.candidates)[2]
+    evidence, conflicts = tables(tracks, constraints, chosen.witnesses)
+    rivals = shortlist(np.arange(n), evidence, conflicts, CALIBRATION, chosen.candidates)[2]
     weight = np.zeros((n, n))
     apart = np.zeros((n, n), bool)
     for i in range(n):
@@ -122,7 +133,7 @@ def test_evidence_in_blocks_equals_evidence_pair_by_pair(
 ) -> None:
     monkeypatch.setattr("tracker.evidence.BLOCK", block)
     tracks = random_tracklets(5, 20)
-    evidence = Evidence([t.embeddings for t in tracks], CALIBRATION, 3.0)
+    evidence, _ = tables(tracks, Constraints(), 3.0)
     block = evidence.between(np.array([3, 0, 7]), np.arange(20))
     for row, i in enumerate((3, 0, 7)):
         for j in range(20):
@@ -136,23 +147,23 @@ def test_shortlist_holds_the_likeliest_pairs_that_are_allowed(
     monkeypatch.setattr("tracker.shortlist.ROWS", 7)
     monkeypatch.setattr("tracker.shortlist.COLUMNS", 11)
     tracks, most = random_tracklets(11, 90), 4
-    evidence = Evidence([t.embeddings for t in tracks], CALIBRATION, 3.0)
-    conflicts = Conflicts(tracks, SITES[2])
-    i, j, _ = shortlist(evidence, conflicts, CALIBRATION, most)
+    evidence, conflicts = tables(tracks, SITES[2], 3.0)
+    every = np.arange(90)
+    i, j, _ = shortlist(every, evidence, conflicts, CALIBRATION, most)
     score = np.full((90, 90), -np.inf)
     for a in range(90):
         for b in range(90):
             if a != b and SITES[2].allow(tracks[a], tracks[b]):
                 top = evidence.top[[a, b]]
                 level = int(top.min())
-                means = evidence.means(np.array([a, b]), level).astype(float)
+                means = evidence.means(level)[[a, b]].astype(float)
                 table = CALIBRATION.intercept[tuple(top - 1)], CALIBRATION.slope[tuple(top - 1)]
                 score[a, b] = table[0] + table[1] * (2 - 2 * means[0] @ means[1])
     expected = {
         (min(a, b), max(a, b)) for a in range(90) for b in np.argsort(-score[a])[:most].tolist()
     }
     assert set(zip(i.tolist(), j.tolist(), strict=True)) == expected
-    rivals = shortlist(evidence, conflicts, CALIBRATION, RIVALS.stop)[2]
+    rivals = shortlist(every, evidence, conflicts, CALIBRATION, RIVALS.stop)[2]
     ranked = np.clip(-np.sort(-score)[:, RIVALS], -CALIBRATION.bound, CALIBRATION.bound)
     expected_rivals = np.minimum(ranked.mean(axis=1), np.log(90 / 20))
     assert np.allclose(rivals, expected_rivals, atol=1e-3)
