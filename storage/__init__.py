@@ -17,6 +17,7 @@ from .errors import (
 )
 from .gallery import Gallery
 from .holds import LegalHold
+from .identities import Judgements
 from .life import Life
 from .mending import Repair
 from .people import Change, People
@@ -54,6 +55,7 @@ __all__ = [
     "GalleryReadOnly",
     "GalleryTooNew",
     "GalleryUnreachable",
+    "Judgements",
     "LegalHold",
     "Life",
     "NotAGallery",
