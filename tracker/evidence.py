@@ -102,9 +102,12 @@ class Evidence:
             np.add.reduceat(np.add.reduceat(x, starts[0], axis=0), starts[1], axis=1)
             for x in (odds * weight, weight)
         ]
+        return np.asarray(self.looks(a, b) * (sums[0] / sums[1]), np.float64)
+
+    def looks(self, a: Indices, b: Indices) -> NDArray[np.float64]:
+        """How many independent looks the pairs of tracks count for, ``(len(a), len(b))``."""
         fewer = np.minimum(self._count[a][:, None], self._count[b][None, :])
-        looks = np.minimum(self._witnesses, np.sqrt(fewer))
-        return np.asarray(looks * (sums[0] / sums[1]), np.float64)
+        return np.asarray(np.minimum(self._witnesses, np.sqrt(fewer)))
 
     def level(self, a: int, b: int) -> int:
         """Level of the best comparison between two tracks."""

@@ -19,9 +19,6 @@ from .partition import Partition
 from .shortlist import shortlist
 from .tracklet import Identity, PairEvidence, Tracklet, by_content
 
-COMMON = 0.5
-"""Log-odds of a track's rivals, in nats, above which its looks are common."""
-
 
 @dataclass(frozen=True)
 class LinkSettings:
@@ -30,18 +27,17 @@ class LinkSettings:
     Args:
         prior: log-odds, in nats, that two tracks of the site show one person before a look at
             them. Raising it links more and errs more.
-        witnesses: how many independent looks a pair of tracks counts for at most. With 1, frames of
-            one passage count as copies of each other: they show the same clothes from much the same
-            side.
-        crowding: nats that look-alikes may cost a pair at most. With 0 nobody's looks are too
+        witnesses: how many independent looks a pair of tracks counts for at most; frames of one
+            passage show the same clothes from much the same side.
+        crowding: nats that look-alikes may cost each of these looks. With 0 nobody's looks are too
             common; raising it errs less among thousands, and parts people who come by often.
         candidates: how many of the likeliest others of each track are looked at in full. Lowering
             it saves time, and misses people among thousands who look alike from afar.
     """
 
     prior: float = -1.5
-    witnesses: float = 1.0
-    crowding: float = 3.0
+    witnesses: float = 3.0
+    crowding: float = 4.0
     candidates: int = 32
 
 
@@ -57,7 +53,7 @@ class Group:
 class Linker:
     """Links tracks into identities, as they come.
 
-    A pair of tracks weighs its evidence plus the prior, less what look-alikes cost it; pairs that
+    A pair of tracks weighs its evidence, less what look-alikes cost it, plus the prior; pairs that
     the constraints forbid never share an identity. `shortlist` finds the pairs that may attract
     each other, `Partition` the groups.
 
@@ -250,10 +246,9 @@ class Linker:
 
     def _price(self, a: Indices, b: Indices) -> NDArray[np.float64]:
         """What a pair of tracks must bring, in nats: the prior, and more where looks are common."""
-        common = (self._rivals[a][:, None] + self._rivals[b][None, :]) / 2 - COMMON
-        return np.asarray(
-            np.minimum(np.logaddexp(0, common), self.settings.crowding) - self.settings.prior
-        )
+        common = (self._rivals[a][:, None] + self._rivals[b][None, :]) / 2
+        crowd = np.minimum(np.logaddexp(0, common), self.settings.crowding)
+        return np.asarray(self._evidence.looks(a, b) * crowd - self.settings.prior)
 
     def _group(self, number: int) -> Group:
         tracks = np.array(self._partition.groups[number])

@@ -9,7 +9,6 @@ from reid import Calibration, Embeddings, distances
 from tracker import Constraints, LinkSettings, Tracklet, link
 from tracker.constraints import Conflicts
 from tracker.evidence import Evidence
-from tracker.link import COMMON
 from tracker.shortlist import RIVALS, shortlist
 from tracker.tracklet import by_content
 
@@ -79,9 +78,10 @@ def literal_groups(
             apart[i, j] = i != j and not constraints.allow(tracks[i], tracks[j])
             if i != j and not apart[i, j]:
                 a, b = tracks[i].embeddings, tracks[j].embeddings
-                cost = np.log1p(np.exp((rivals[i] + rivals[j]) / 2 - COMMON))
-                weight[i, j] = literal_evidence(a, b, chosen.witnesses) + chosen.prior
-                weight[i, j] -= min(cost, chosen.crowding)
+                cost = min(np.log1p(np.exp((rivals[i] + rivals[j]) / 2)), chosen.crowding)
+                looks = min(chosen.witnesses, np.sqrt(min(len(a), len(b))))
+                weight[i, j] = literal_evidence(a, b, chosen.witnesses) - looks * cost
+                weight[i, j] += chosen.prior
 
     def total(a: list[int], b: list[int]) -> float:
         block = np.ix_(a, b)
