@@ -19,6 +19,7 @@ from .errors import (
 )
 from .gallery import Gallery
 from .holds import LegalHold
+from .identities import Judgements
 from .life import Life
 from .looks import spread
 from .mending import Repair
@@ -61,6 +62,7 @@ __all__ = [
     "GalleryReadOnly",
     "GalleryTooNew",
     "GalleryUnreachable",
+    "Judgements",
     "LegalHold",
     "Life",
     "NotAGallery",

@@ -32,7 +32,7 @@ def save(
         key = assignments[track_id]
         if key is not None:
             groups[key].append(track_id)
-    judged = _judgements(connection)
+    judged = judgements(connection)
     ids = carry_over(groups, held, judged.confirmed)
     for key in groups:
         if key not in ids:
@@ -68,7 +68,8 @@ class Judgements:
         return None if (track, held) in self.rejected else held
 
 
-def _judgements(connection: Connection) -> Judgements:
+def judgements(connection: Connection) -> Judgements:
+    """What persons said of identities that have not ended; the last word on a pair holds."""
     link, person = schema.IdentityLink, schema.Identity
     rows = connection.execute(
         select(link.track_id, link.identity_id, link.state)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 from . import audit, counters, schema
 from .database import Database
 from .errors import StorageError
+from .identities import Judgements, judgements
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,11 @@ class People:
             facts = {"track": track, "identity": identity}
             audit.append(connection, self._actor, "reject", facts)
         return identity
+
+    def judgements(self) -> Judgements:
+        """All that was said of tracks and of identities that have not ended."""
+        with self._database.read() as connection:
+            return judgements(connection)
 
     def history(self, identity: int | None = None) -> list[Change]:
         """Merges and splits, oldest first; those that one identity took part in, if given."""
