@@ -9,17 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid import Calibration, Embeddings
-from storage import Gallery, spread
-from tracker import Constraints, LinkSettings, Observation, Tracklet, link
+from storage import Gallery, Judgements, spread
+from tracker import Constraints, Linker, LinkSettings, Observation, Tracklet
 
-from ..linking import LOOKS
+from ..linking import LOOKS, judgements
 
-MEMORY_SECONDS = 6 * 3600.0
+MEMORY_SECONDS = 24 * 3600.0
 """How long a track can be linked to others after it was last seen."""
-MOST_TRACKS = 150
+MOST_TRACKS = 2000
 """Tracks that are linked at once, those last seen."""
 MATURE_LOOKS = 2
 """Looks that make a track mature; one that has ended with fewer counts as mature too."""
+SAID_SECONDS = 30.0
+"""How often it is asked what people said of identities."""
 ENDED_SECONDS = 3.0
 """How long a track is unseen when it counts as ended."""
 
@@ -102,15 +104,21 @@ class LiveLinker:
         settings: LinkSettings,
         now: float,
     ) -> None:
-        self.constraints = constraints
         self._gallery, self._calibration = gallery, calibration
-        self._sizes, self._settings = sizes, settings
-        self._saved: frozenset[frozenset[int]] = frozenset()
-        self._changed = False
+        self._sizes, self._constraints, self._settings = sizes, constraints, settings
         self.tracks: dict[int, LiveTrack] = {}
+        self._grown: set[int] = set()
+        self._unsaved: dict[int, tuple[int, float]] = {}
+        self._kept_to: tuple[Judgements, Constraints] | None = None
         for t in gallery.tracks(looks=LOOKS, after=now - MEMORY_SECONDS):
             self.tracks[t.id] = LiveTrack(t.id, t.camera, t.first, t.last)
             self.tracks[t.id].recall(t.times, t.embeddings)
+        self._begin(now)
+
+    def change(self, constraints: Constraints) -> None:
+        """Keeps to other constraints from the next round on."""
+        if constraints != self._constraints:
+            self._constraints, self._said_at = constraints, float("-inf")
 
     def see(self, track: int, camera: str, observations: Sequence[Observation]) -> None:
         """Takes in observations that were stored."""
@@ -118,40 +126,58 @@ class LiveLinker:
             time = observations[0].time
             self.tracks[track] = LiveTrack(track, camera, time, time)
         if self.tracks[track].see(observations):
-            self._changed = True
+            self._grown.add(track)
 
     def link(self, now: float) -> bool:
-        """Links anew if there is new evidence, and stores what changed; whether anything did.
+        """Links what grew to the rest, and stores what changed; whether anything did.
 
         Raises:
             StorageError: it can't be stored; the next call tries again.
         """
         self._forget(now)
-        if not self._changed:
+        if now - self._said_at > SAID_SECONDS or now < self._said_at:
+            self._begin(now)
+        ready = [self.tracks[t] for t in self._grown if self.tracks[t].is_mature(now)]
+        self._grown -= {track.id for track in ready}
+        for group in self._linker.update(self._tracklet(track) for track in ready):
+            for track in group.tracks:
+                self._unsaved[track] = group.tracks[0], group.support[track]
+        if not self._unsaved:
             return False
-        mature = [t for t in self.tracks.values() if t.is_mature(now)]
-        self._changed = len(mature) < len(self.tracks)
-        tracklets = [
-            Tracklet(t.id, t.camera, t.first, t.last, t.looks(self._sizes)) for t in mature
-        ]
-        identities = link(tracklets, self._calibration, self.constraints, self._settings)
-        groups = frozenset(frozenset(identity.tracks) for identity in identities)
-        if groups == self._saved:
-            return False
-        assignments = {track: i for i, one in enumerate(identities) for track in one.tracks}
-        support = {track: one.support(track) for one in identities for track in one.tracks}
-        try:
-            self._gallery.save_identities(assignments, support)
-        except Exception:
-            self._changed = True
-            raise
-        self._saved = groups
+        self._gallery.save_identities(
+            {track: group for track, (group, _) in self._unsaved.items()},
+            {track: support for track, (_, support) in self._unsaved.items()},
+        )
+        self._unsaved = {}
         return True
+
+    def _begin(self, now: float) -> None:
+        """Begins with the identities that are stored, if people said something new."""
+        said = self._gallery.people.judgements()
+        fresh = (said, self._constraints)
+        self._said_at = now
+        if fresh == self._kept_to:
+            return
+        self._kept_to = fresh
+        stored = list(self._gallery.tracks(looks=0, after=now - MEMORY_SECONDS))
+        self._linker = Linker(
+            self._calibration, self._constraints, self._settings, judgements(self._gallery, stored)
+        )
+        held = {t.id: t.identity for t in stored}
+        known = [t for t in self.tracks.values() if held.get(t.id) is not None]
+        self._linker.start(map(self._tracklet, known), held)
+        self._grown |= {t.id for t in self.tracks.values() if t.times} - {t.id for t in known}
+
+    def _tracklet(self, track: LiveTrack) -> Tracklet:
+        looks = track.looks(self._sizes)
+        return Tracklet(track.id, track.camera, track.first, track.last, looks)
 
     def _forget(self, now: float) -> None:
         """Lets go of tracks that are too old or too many."""
         by_age = sorted(self.tracks.values(), key=lambda t: t.last)
         spare = len(by_age) - MOST_TRACKS
-        for i, track in enumerate(by_age):
-            if i < spare or now - track.last > MEMORY_SECONDS:
-                del self.tracks[track.id]
+        gone = [t.id for i, t in enumerate(by_age) if i < spare or now - t.last > MEMORY_SECONDS]
+        for track in gone:
+            del self.tracks[track]
+            self._grown.discard(track)
+        self._linker.forget(gone)

@@ -63,7 +63,7 @@ class Links:
 
     def change(self, site: Site) -> None:
         """Keeps to another site's constraints and alerts from now on."""
-        self._linker.constraints = site.constraints
+        self._linker.change(site.constraints)
         self._alarm.settings = site.alerts
 
     def close(self) -> None:
