@@ -152,6 +152,7 @@ class LiveCamera:
                 age=None if self._seen_at is None else time.monotonic() - self._seen_at,
                 size=self._size,
                 delay=float(np.percentile(delays, 95)) if delays else None,
+                delay_median=float(np.median(delays)) if delays else None,
                 bad_stamps=self._timeline.jumps,
                 clock_jumps=self._timeline.clock_jumps,
             )

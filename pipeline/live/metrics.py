@@ -38,6 +38,7 @@ def plain(health: WatchHealth) -> dict[str, Any]:
                 "stale": c.stale,
                 "age": _rounded(c.age),
                 "delay": _rounded(c.delay),
+                "delay_median": _rounded(c.delay_median),
             }
             for c in health.cameras
         ],

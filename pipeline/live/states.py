@@ -35,7 +35,7 @@ class CameraHealth:
             lost: that did not decode. reconnects: connections after the first.
         age: of the newest real frame in seconds, None before the first.
         size: height and width in pixels. delay: seconds from capture to stored, the 95th
-            percentile of the last frames.
+            percentile of the last frames; and their median.
         bad_stamps, clock_jumps: times at which the stream's timestamps or our clock were wrong.
     """
 
@@ -52,6 +52,7 @@ class CameraHealth:
     age: float | None
     size: tuple[int, int] | None
     delay: float | None
+    delay_median: float | None
     bad_stamps: int
     clock_jumps: int
 
