@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Lock
@@ -252,6 +252,11 @@ class Gallery:
             conditions.append(schema.Track.last >= after)
         with self._database.read() as connection:
             return self._tracks(connection, looks, *conditions)
+
+    def gone(self, tracks: Collection[int]) -> set[int]:
+        """Which of some tracks, by their ids, are not in the gallery (any more)."""
+        with self._database.read() as connection:
+            return set(tracks) - reading.present(connection, tracks)
 
     def session_tracks(self, session_id: int, *, looks: int | None = None) -> list[StoredTrack]:
         """Tracks of one session, by id, with their embeddings; see `tracks`."""

@@ -174,7 +174,10 @@ class LiveCamera:
     def _run(self) -> None:
         pauses = Pauses()
         while not self._stop.is_set():
-            cause, words = self._connection(pauses)
+            try:
+                cause, words = self._connection(pauses)
+            except Exception as error:  # no process, no memory: the next try may find some
+                cause, words = CameraState.BROKEN, f"no decoder ({type(error).__name__})"
             if self._stop.is_set():
                 return
             if cause is CameraState.ENDED:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reid import Calibration, Embeddings
-from storage import Gallery, Judgements, spread
+from storage import Gallery, Judgements, StorageError, spread
 from tracker import Constraints, Linker, LinkSettings, Observation, Tracklet
 
 from ..linking import LOOKS, judgements
@@ -21,7 +21,7 @@ MOST_TRACKS = 2000
 MATURE_LOOKS = 2
 """Looks that make a track mature; one that has ended with fewer counts as mature too."""
 SAID_SECONDS = 30.0
-"""How often it is asked what people said of identities."""
+"""How often it is asked what people said of identities, and what was removed."""
 ENDED_SECONDS = 3.0
 """How long a track is unseen when it counts as ended."""
 
@@ -136,6 +136,7 @@ class LiveLinker:
         """
         self._forget(now)
         if now - self._said_at > SAID_SECONDS or now < self._said_at:
+            self._drop(self._gallery.gone(self.tracks))
             self._begin(now)
         ready = [self.tracks[t] for t in self._grown if self.tracks[t].is_mature(now)]
         self._grown -= {track.id for track in ready}
@@ -144,10 +145,14 @@ class LiveLinker:
                 self._unsaved[track] = group.tracks[0], group.support[track]
         if not self._unsaved:
             return False
-        self._gallery.save_identities(
-            {track: group for track, (group, _) in self._unsaved.items()},
-            {track: support for track, (_, support) in self._unsaved.items()},
-        )
+        try:
+            self._gallery.save_identities(
+                {track: group for track, (group, _) in self._unsaved.items()},
+                {track: support for track, (_, support) in self._unsaved.items()},
+            )
+        except StorageError:
+            self._drop(self._gallery.gone(self.tracks))
+            raise
         self._unsaved = {}
         return True
 
@@ -176,8 +181,13 @@ class LiveLinker:
         """Lets go of tracks that are too old or too many."""
         by_age = sorted(self.tracks.values(), key=lambda t: t.last)
         spare = len(by_age) - MOST_TRACKS
-        gone = [t.id for i, t in enumerate(by_age) if i < spare or now - t.last > MEMORY_SECONDS]
-        for track in gone:
+        self._drop(
+            {t.id for i, t in enumerate(by_age) if i < spare or now - t.last > MEMORY_SECONDS}
+        )
+
+    def _drop(self, tracks: Collection[int]) -> None:
+        for track in tracks:
             del self.tracks[track]
             self._grown.discard(track)
-        self._linker.forget(gone)
+            self._unsaved.pop(track, None)
+        self._linker.forget(tracks)

@@ -139,6 +139,27 @@ def test_a_failure_to_store_is_made_good(site: Site, monkeypatch: pytest.MonkeyP
     assert site.who()[a] is not None
 
 
+def test_what_is_erased_is_forgotten(site: Site) -> None:
+    a, b = site.see(0, "near", 1, [1.0, 1.4]), site.see(1, "near", 2, [1.0, 1.4])
+    site.linker.link(1.5)
+    erased = site.who()[a]
+    assert erased is not None
+    site.gallery.life.erase(erased, vacuum=False)
+    site.linker.link(40.0)
+    assert set(site.linker.tracks) == {b}
+    c = site.see(0, "far", 1, [41.0, 41.4])
+    site.linker.link(42.0)
+    assert site.who()[c] not in (None, erased)
+    site.gallery.life.purge(before=1e9)
+    d = site.see(1, "far", 2, [43.0, 43.4])
+    site.linker.see(b, "near", [])
+    site.linker._grown |= {b, c}
+    with pytest.raises(StorageError, match="no track"):
+        site.linker.link(44.0)
+    site.linker.link(45.0)
+    assert set(site.who()) == set(site.linker.tracks) == {d}
+
+
 def test_memory_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_TRACKS", 5)
     for number in range(12):
