@@ -16,7 +16,11 @@ from pipeline.errors import SourceError
 from pipeline.live.address import Address, is_live, resolve
 from pipeline.live.camera import Pauses
 from pipeline.live.ring import SLOTS, Ring, new_memory
+from pipeline.live.states import CameraState
 from pipeline.live.timeline import Timeline
+from pipeline.site import read_site
+
+from ..pipeline.conftest import ROOT
 
 SECRETS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=12, max_size=30)
 
@@ -147,3 +151,14 @@ def test_pauses_grow_to_a_minute(seed: int) -> None:
     assert min(waited[-5:]) >= 48
     pauses.reset()
     assert next(pauses) < 1
+
+
+def test_the_site_file_of_the_docs_is_one(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "live.md").read_text()
+    (tmp_path / "site.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    site = read_site(tmp_path / "site.yaml")
+    assert [c.transport for c in site.cameras.values()] == ["tcp", "udp", "tcp", "tcp", "tcp"]
+    assert site.cameras["desk"].source == "0"
+    assert site.alerts.webhook is not None
+    for state in CameraState:
+        assert f"| {state} |" in text
