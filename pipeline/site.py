@@ -33,7 +33,8 @@ def _can_name_files(name: str) -> str:
 
 
 def _device(source: object) -> object:
-    return str(source) if type(source) is int and source >= 0 else source
+    whole = isinstance(source, int) and not isinstance(source, bool)
+    return str(int(source)) if whole and source >= 0 else source
 
 
 Name = Annotated[str, AfterValidator(_can_name_files)]

@@ -238,6 +238,14 @@ def test_a_site_file_that_can_not_be_watched(tmp_path: Path, text: str, words: s
     assert said.stderr.count("\n") == 1
 
 
+def test_live_cameras_are_not_processed(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("cameras:\n  gate: {source: 'rtsp://a:word@h/x'}\n")
+    call = [sys.executable, str(WATCHER), "process", "--site", "site.yaml"]
+    said = subprocess.run(call, env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True)
+    assert said.returncode == 2
+    assert said.stderr == ("nearfar: camera gate is live: use nearfar watch, or name recordings\n")
+
+
 def test_status_of_nobody(tmp_path: Path) -> None:
     with tcp_place(PAGE) as page:
         for port, words in ((1, "no watch listens"), (page, "is no nearfar watch")):
