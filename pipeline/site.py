@@ -33,8 +33,9 @@ def _can_name_files(name: str) -> str:
 
 
 def _device(source: object) -> object:
-    whole = isinstance(source, int) and not isinstance(source, bool)
-    return str(int(source)) if whole and source >= 0 else source
+    if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
+        return str(int(source))
+    return source
 
 
 Name = Annotated[str, AfterValidator(_can_name_files)]
