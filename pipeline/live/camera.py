@@ -70,6 +70,8 @@ class LiveCamera:
 
     Attributes:
         processed: frames that went through the stages, counted by whoever takes them.
+        epoch: of the frame last taken; it grows when the system's clock was set back, and times of
+            one epoch are not to be compared with those of another.
         delays: seconds from capture to stored of the last frames, noted by whoever stores them.
     """
 
@@ -94,11 +96,11 @@ class LiveCamera:
             "read_seconds": READ_SECONDS,
             "fps": fps,
         }
-        self.closed = False
+        self.epoch, self.closed = 0, False
         self._arrived, self._tell = arrived, tell
         self._lock, self._stop = Lock(), Event()
         self._state, self._reason = CameraState.CONNECTING, ""
-        self._newest: tuple[int, int, int, int, float] | None = None
+        self._newest: tuple[int, int, int, int, int, float] | None = None
         self._taken = 0
         self._frames = self._repeated = self.lost = self._connections = 0
         self._seen_at: float | None = None
@@ -110,11 +112,6 @@ class LiveCamera:
         self._thread = Thread(target=self._run, name=f"camera {camera}", daemon=True)
         self._thread.start()
 
-    @property
-    def epoch(self) -> int:
-        """Grows when the system's clock was set back: times before are not to be compared."""
-        return self._timeline.epoch
-
     def take(self) -> Frame | None:
         """The newest frame, if it was not taken before; older ones are passed over."""
         while True:
@@ -122,17 +119,16 @@ class LiveCamera:
                 newest, self._newest = self._newest, None
             if newest is None:
                 return None
-            index, number, height, width, taken = newest
+            self.epoch, index, number, height, width, taken = newest
             image = self._ring.read(number, height, width)
             if image is not None:
                 self._taken += 1
                 return Frame(self.camera, index, taken, image)
 
     @property
-    def waiting(self) -> float | None:
-        """When the newest frame that was not taken was captured; None where there is none."""
-        newest = self._newest
-        return None if newest is None else newest[4]
+    def has_new(self) -> bool:
+        """Whether there is a frame that was not taken."""
+        return self._newest is not None
 
     def health(self) -> CameraHealth:
         """How it is now."""
@@ -255,7 +251,8 @@ class LiveCamera:
                 _, number, height, width, arrival, stamp = message
                 base = time.time() - time.monotonic()
                 taken = self._timeline.time(arrival, stamp, base)
-                self._newest = (self._frames, number, height, width, taken)
+                epoch = self._timeline.epoch
+                self._newest = (epoch, self._frames, number, height, width, taken)
                 self._frames += 1
                 self._seen_at = now
             elif kind == "same":

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
 from typing import Any
 
-import numpy as np
-
-from reid import Embedder, ReidError
+from reid import Embedder
 from storage import (
     Alert,
-    Claim,
     Gallery,
     GalleryInfo,
     GalleryModelMismatch,
     StorageError,
 )
-from tracker import TrackerError
 
 from ..detect import Detector
 from ..engine import CameraRun, Engine
-from ..errors import PipelineError
+from ..errors import DetectorError, PipelineError
 from ..frame import Frame
 from ..reindexing import embedding
 from ..settings import Settings
@@ -36,14 +31,13 @@ from .address import Address, resolve
 from .camera import LiveCamera
 from .links import Links
 from .states import CameraHealth, CameraState
+from .watched import COMMIT_SECONDS, WatchedCamera
 from .webhook import Messenger, Receiver, facts
 
 BATCH = 8
 """Frames, each of another camera, that go through the stages at once."""
-COMMIT_SECONDS = 0.25
-"""Of capture time after which a camera's results are stored."""
-MOST_UNSAVED = 5000
-"""Observations of a camera that wait in memory while the gallery can't be written."""
+TOLD_SECONDS = 60.0
+"""Between two messages of the same trouble."""
 RATE_SECONDS = 10.0
 """Over which rates and delays are told."""
 
@@ -80,21 +74,6 @@ class WatchHealth:
         return self.alive and self.trouble is None and (seen or not self.cameras)
 
 
-@dataclass
-class _Watched:
-    """A camera that is watched: how it was asked for, and its state."""
-
-    asked: tuple[Camera, Address]
-    camera: LiveCamera
-    claim: Claim
-    run: CameraRun | None = None
-    epoch: int = 0
-    first: int = 0
-    lost_before: int = 0
-    last_turn: float = 0.0
-    times: list[float] = field(default_factory=list)
-
-
 class Watch:
     """Watches the cameras of a site until it is closed.
 
@@ -125,12 +104,13 @@ class Watch:
         self._gallery, self._folder, self._tell = gallery, folder, tell
         self._arrived, self._stop = Event(), Event()
         self._lock = Lock()
-        self._watched: dict[str, _Watched] = {}
+        self._watched: dict[str, WatchedCamera] = {}
         self._closing: list[LiveCamera] = []
         self._sites: SimpleQueue[Site] = SimpleQueue()
         self._steps: deque[tuple[float, int]] = deque(maxlen=1000)
         self._round = time.monotonic()
         self._trouble: str | None = None
+        self._told: dict[str, float] = {}
         self.failure: Exception | None = None
         gallery.watchlist.renew(embedding(embedder))
         self._links = Links(gallery, embedder.info, site, settings.link, self._linker_says)
@@ -238,7 +218,7 @@ class Watch:
             fps=camera.fps,
         )
         with self._lock:
-            self._watched[name] = _Watched((camera, address), live, claim)
+            self._watched[name] = WatchedCamera((camera, address), live, claim)
 
     def _remove(self, name: str) -> None:
         watched = self._watched[name]
@@ -254,90 +234,60 @@ class Watch:
 
     def _step(self) -> None:
         """Takes the newest frames through the stages, of those first who waited longest."""
-        waiting = [w for w in self._watched.values() if w.camera.waiting is not None]
+        waiting = [w for w in self._watched.values() if w.camera.has_new]
         waiting.sort(key=lambda w: w.last_turn)
-        going: list[_Watched] = []
-        frames: list[tuple[CameraRun, Frame]] = []
-        for watched in waiting[:BATCH]:
-            watched.last_turn = time.monotonic()
-            frame = watched.camera.take()
-            run = None if frame is None else self._run_of(watched, frame)
-            if frame is not None and run is not None:
-                going.append(watched)
-                frames.append((run, replace(frame, index=frame.index - watched.first)))
-                watched.times.append(frame.time)
         if len(waiting) > BATCH:
             self._arrived.set()
+        going: list[WatchedCamera] = []
+        frames: list[tuple[CameraRun, Frame]] = []
+        for watched in waiting[:BATCH]:
+            try:
+                taken = watched.next(self._engine)
+            except StorageError as error:
+                self._in_trouble(error)
+                continue
+            if taken is not None:
+                going.append(watched)
+                frames.append(taken)
         try:
             self._engine.step(frames)
-        except (PipelineError, ReidError, TrackerError) as error:
-            self._tell({"event": "stages", "problem": str(error)})
-            return
+        except DetectorError:  # before any tracker saw a frame: one of them may be to blame
+            for one in frames:
+                self._step_alone(one)
         for watched in going:
             watched.camera.processed += 1
         self._steps.append((time.monotonic(), len(frames)))
 
-    def _run_of(self, watched: _Watched, frame: Frame) -> CameraRun | None:
-        """The run that a frame belongs to; a new one where the clock was set back."""
-        camera = watched.camera
-        if watched.run is not None and watched.epoch == camera.epoch:
-            return watched.run
-        if watched.run is not None:
-            self._store_one(watched, last=True)
+    def _step_alone(self, one: tuple[CameraRun, Frame]) -> None:
         try:
-            session = self._begin(camera, frame)
-        except StorageError as error:
-            self._in_trouble(error)
-            return None
-        tracker = self._engine.tracker(camera.camera, session)
-        watched.run = CameraRun(camera.camera, session, tracker, self._engine.settings)
-        watched.epoch, watched.first, watched.times = camera.epoch, frame.index, []
-        watched.lost_before = camera.lost
-        return watched.run
-
-    def _begin(self, camera: LiveCamera, frame: Frame) -> Any:
-        """A new session; earlier ones that were killed are set down as stopped."""
-        gallery = self._gallery
-        for old in gallery.sessions([camera.camera]):
-            if old.state == "running" and old.content.startswith("live "):
-                gallery.append(old.id, old.position, old.frames_lost, [], "stopped")
-        shown = camera.address.shown
-        content = f"live {uuid.uuid4().hex}"
-        return gallery.begin_session(camera.camera, shown, content, frame.time, 0.0)
+            self._engine.step([one])
+        except DetectorError as error:
+            self._tell_rarely("stages", f"{one[0].camera}: {error}")
 
     def _store(self, last: bool = False) -> None:
         for watched in list(self._watched.values()):
-            self._store_one(watched, last)
+            if last or watched.is_due():
+                self._store_one(watched, last)
 
-    def _store_one(self, watched: _Watched, last: bool = False) -> None:
-        """Stores what a camera saw, if it is time to."""
-        run, camera = watched.run, watched.camera
-        if run is None:
-            return
-        idle = time.monotonic() - watched.last_turn > COMMIT_SECONDS
-        if not last and not (watched.times and (idle or run.wants_commit(watched.times[-1]))):
-            return
-        run.lost = camera.lost - watched.lost_before
+    def _store_one(self, watched: WatchedCamera, last: bool = False) -> None:
         try:
-            stored = run.commit(
-                self._gallery,
-                "stopped" if last else "running",
-                watched.times[-1] if watched.times else None,
-            )
+            stored = watched.store(self._gallery, last)
         except GalleryModelMismatch:
             raise
         except StorageError as error:
             self._in_trouble(error)
-            if run.unsaved > MOST_UNSAVED:
-                self._tell({"event": "gallery", "problem": f"{run.drop()} boxes were dropped"})
+            if dropped := watched.spare_memory():
+                self._tell_rarely("gallery", f"{dropped} boxes of {watched.camera.camera} dropped")
             return
         self._trouble = None
-        camera.delays.extend((time.time() - np.array(watched.times)).tolist())
-        watched.times = []
         for track, observations in stored.items():
-            self._links.put(track, camera.camera, observations)
-        if last:
-            watched.run = None
+            self._links.put(track, watched.camera.camera, observations)
+
+    def _tell_rarely(self, event: str, problem: str) -> None:
+        now = time.monotonic()
+        if now - self._told.get(event, float("-inf")) > TOLD_SECONDS:
+            self._told[event] = now
+            self._tell({"event": event, "problem": problem})
 
     def _in_trouble(self, error: StorageError) -> None:
         if self._trouble is None:
