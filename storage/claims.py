@@ -42,9 +42,11 @@ class FileClaim:
         os.write(self._fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
 
     def close(self) -> None:
-        """Removes the file, then unlocks it."""
-        self._path.unlink(missing_ok=True)
-        os.close(self._fd)
+        """Removes the file, then unlocks it; more than once does no harm."""
+        if self._fd >= 0:
+            self._path.unlink(missing_ok=True)
+            os.close(self._fd)
+            self._fd = -1
 
     def _is_there(self) -> bool:
         """Whether the file that was locked is still the one of this name."""
