@@ -141,10 +141,10 @@ def the_queries(n: int, level: int, sizes: tuple[int, ...]) -> Embeddings:
 
 def needed_bytes(gallery: Gallery, level: int) -> float:
     """Milliseconds to add up all numbers that a query of this level is compared with."""
-    assert gallery._mirror is not None
+    assert gallery._searcher is not None
     parts = [
         block[:count]
-        for group in gallery._mirror._groups
+        for group in gallery._searcher.mirror._groups
         for segment, count in group.filled()
         for block in segment.blocks[:level]
     ]
@@ -201,10 +201,10 @@ def measure(place: str, rows: int, sizes: tuple[int, ...], n: int) -> dict[str, 
         gallery.search(first)
         out["load_seconds"] = perf_counter() - began
         grown = resident() - before
-        assert gallery._mirror is not None
+        assert gallery._searcher is not None
         held = [
             count * sum(segment.sizes) * 4
-            for group in gallery._mirror._groups
+            for group in gallery._searcher.mirror._groups
             for segment, count in group.filled()
         ]
         out["vector_bytes"], out["rss"] = sum(held), grown / sum(held)

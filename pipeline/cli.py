@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from .cli_gallery import app as gallery_app
+from .cli_live import add_to as add_live_verbs
 from .cli_tracks import add_to as add_track_verbs
 from .errors import CallError
 from .terminal import (
@@ -35,6 +36,7 @@ site_app = typer.Typer(help="Check site files.", no_args_is_help=True)
 app.add_typer(gallery_app, name="gallery")
 app.add_typer(site_app, name="site")
 add_track_verbs(app)
+add_live_verbs(app)
 
 GalleryOption = Annotated[str, typer.Option("--gallery", help="path or URL of the gallery")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object")]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reid import Embedder
 from storage import Gallery, ObservationRow, Session, TrackUpdate
-from tracker import Observation, Track, Tracker
+from tracker import Observation, State, Track, Tracker
 
 from .detect import Detector
 from .errors import SourceError
@@ -31,6 +31,9 @@ Progress = Callable[[str, int, int | None], None]
 
 LEAST_CROP = (12, 4)
 """Height and width in pixels below which a box is not embedded."""
+
+RECENT = 10
+"""Observations of a track that stay in memory once they are stored."""
 
 SAME_START = 1e-3
 """Seconds that two starts of one recording may differ."""
@@ -54,30 +57,22 @@ class Tally:
 
 
 class CameraRun:
-    """One camera's state in a run: reader, tracker, and what is not committed yet."""
+    """One camera's state in a run: tracker, and what is not committed yet.
 
-    def __init__(
-        self, source: Source, session: Session, tracker: Tracker, settings: Settings
-    ) -> None:
-        self.source, self.session, self.tracker = source, session, tracker
+    Args:
+        camera: its name. session: that its results go to.
+    """
+
+    def __init__(self, camera: str, session: Session, tracker: Tracker, settings: Settings) -> None:
+        self.camera, self.session, self.tracker = camera, session, tracker
         self.position = session.position
-        self.done = session.state == "done"
         self.lost = session.frames_lost
-        self.failure: str | None = None
         self._settings = settings
         self._committed_at = float("-inf")
         self._unsaved: dict[int, list[Observation]] = {}
         self._crops: dict[tuple[int, int], bytes] = {}
         self._embedded: dict[int, float] = {}
-        self.reader = None if self.done else Reader(source, session.position, settings.fps)
-
-    def next(self) -> Frame | None:
-        """The next frame; None at the end, or where the source can't be read any further."""
-        try:
-            return self.reader.next() if self.reader else None
-        except SourceError as error:
-            self.failure = str(error)
-            return None
+        self._tracks: dict[int, Track] = {}
 
     def take(self, frame: Frame, tracks: Sequence[Track]) -> list[Track]:
         """Notes a frame's observations; returns the tracks whose newest one wants an embedding."""
@@ -86,6 +81,7 @@ class CameraRun:
             self._committed_at = frame.time
         due = []
         for track in tracks:
+            self._tracks[track.number] = track
             if track.number in self._unsaved or track.number in self._embedded:
                 self._unsaved.setdefault(track.number, []).append(track.last)
             else:
@@ -104,29 +100,50 @@ class CameraRun:
         """Whether enough capture time has passed since the last commit."""
         return time - self._committed_at >= self._settings.commit_seconds
 
-    def commit(self, gallery: Gallery, state: str, time: float | None = None) -> None:
-        """Stores what is not stored yet, in one transaction with the position."""
+    def commit(
+        self, gallery: Gallery, state: str, time: float | None = None
+    ) -> dict[int, list[Observation]]:
+        """Stores what is not stored yet, in one transaction with the position.
+
+        Returns:
+            The observations that were stored, by the ids of their tracks.
+        """
         updates = [
             TrackUpdate(number, [self._row(number, o) for o in observations])
             for number, observations in self._unsaved.items()
         ]
-        self.lost = self.source.lost
-        gallery.append(self.session.id, self.position, self.lost, updates, state)
+        ids = gallery.append(self.session.id, self.position, self.lost, updates, state)
+        stored = {ids[number]: observations for number, observations in self._unsaved.items()}
         for number in self._unsaved:
             self._embedded.setdefault(number, float("-inf"))
         self._unsaved, self._crops = {}, {}
+        self._forget()
         if time is not None:
             self._committed_at = time
+        return stored
 
-    def end(self, gallery: Gallery) -> None:
-        """Stores the rest: the source was read to its end, or failed."""
-        self.done = self.failure is None
-        self.commit(gallery, "done" if self.done else "stopped")
+    @property
+    def unsaved(self) -> int:
+        """Observations that wait to be stored."""
+        return sum(map(len, self._unsaved.values()))
 
-    def close(self) -> None:
-        """Ends the reader."""
-        if self.reader:
-            self.reader.close()
+    def drop(self) -> int:
+        """Gives up what waits to be stored; returns how many observations."""
+        dropped = self.unsaved
+        for number in self._unsaved:
+            self._embedded.setdefault(number, float("-inf"))
+        self._unsaved, self._crops = {}, {}
+        return dropped
+
+    def _forget(self) -> None:
+        """Lets go of what is stored and over."""
+        recent = max(RECENT, self._settings.tracker.confirm)
+        for number, track in list(self._tracks.items()):
+            if track.state is State.ENDED:
+                del self._tracks[number]
+                self._embedded.pop(number, None)
+            else:
+                del track.observations[1:-recent]
 
     def _is_due(self, track: Track, settings: EmbedSettings) -> bool:
         newest = track.last
@@ -139,6 +156,42 @@ class CameraRun:
     def _row(self, number: int, o: Observation) -> ObservationRow:
         crop = self._crops.get((number, o.frame))
         return ObservationRow(o.frame, o.time, o.box, o.score, o.level, o.quality, o.vector, crop)
+
+
+class FileRun(CameraRun):
+    """One recording's state in a run, and its reader."""
+
+    def __init__(
+        self, source: Source, session: Session, tracker: Tracker, settings: Settings
+    ) -> None:
+        super().__init__(source.camera, session, tracker, settings)
+        self.source = source
+        self.done = session.state == "done"
+        self.failure: str | None = None
+        self.reader = None if self.done else Reader(source, session.position, settings.fps)
+
+    def next(self) -> Frame | None:
+        """The next frame; None at the end, or where the source can't be read any further."""
+        try:
+            return self.reader.next() if self.reader else None
+        except SourceError as error:
+            self.failure = str(error)
+            return None
+
+    def store(self, gallery: Gallery, state: str, time: float | None = None) -> None:
+        """Commits, with the frames that were lost so far."""
+        self.lost = self.source.lost
+        self.commit(gallery, state, time)
+
+    def end(self, gallery: Gallery) -> None:
+        """Stores the rest: the source was read to its end, or failed."""
+        self.done = self.failure is None
+        self.store(gallery, "done" if self.done else "stopped")
+
+    def close(self) -> None:
+        """Ends the reader."""
+        if self.reader:
+            self.reader.close()
 
 
 class Engine:
@@ -163,7 +216,7 @@ class Engine:
 
     def run(
         self, sources: Sequence[Source], progress: Progress | None = None, stop: Event | None = None
-    ) -> list[CameraRun]:
+    ) -> list[FileRun]:
         """Reads all sources to their ends, or until `stop` is set.
 
         A source that is known by its content goes on behind the last committed frame; one that
@@ -173,7 +226,7 @@ class Engine:
         Returns:
             One run a source, closed and committed.
         """
-        runs: list[CameraRun] = []
+        runs: list[FileRun] = []
         try:
             for source in sources:
                 runs.append(self._begin(source))
@@ -181,13 +234,13 @@ class Engine:
             while active and not (stop and stop.is_set()):
                 active = self._step(active, progress)
             for run in active:
-                run.commit(self.gallery, "stopped")
+                run.store(self.gallery, "stopped")
         finally:
             for run in runs:
                 run.close()
         return runs
 
-    def _begin(self, source: Source) -> CameraRun:
+    def _begin(self, source: Source) -> FileRun:
         session = self.gallery.begin_session(
             source.camera, source.path.name, source.content(), source.start, source.fps
         )
@@ -197,18 +250,22 @@ class Engine:
                 f"{iso(session.start)}, not {iso(source.start)}: use the same site file or "
                 "another gallery"
             )
-        tracker = Tracker(
-            source.camera,
+        tracker = self.tracker(source.camera, session)
+        return FileRun(source, session, tracker, self.settings)
+
+    def tracker(self, camera: str, session: Session) -> Tracker:
+        """The tracker of a camera, whose numbers go on behind those of its session."""
+        return Tracker(
+            camera,
             self.embedder.info.levels,
             self.settings.tracker,
             session.next_number,
-            self.site.native_scale(source.camera),
+            self.site.native_scale(camera),
         )
-        return CameraRun(source, session, tracker, self.settings)
 
-    def _step(self, active: list[CameraRun], progress: Progress | None) -> list[CameraRun]:
+    def _step(self, active: list[FileRun], progress: Progress | None) -> list[FileRun]:
         """One frame of each active camera; returns the cameras that go on."""
-        going: list[tuple[CameraRun, Frame]] = []
+        going: list[tuple[FileRun, Frame]] = []
         with self.tally.stage("decode"):
             frames = [run.next() for run in active]
         with self.tally.stage("store"):
@@ -217,8 +274,20 @@ class Engine:
                     run.end(self.gallery)
                 else:
                     going.append((run, frame))
+        self.step(going)
+        with self.tally.stage("store"):
+            for run, frame in going:
+                if run.wants_commit(frame.time):
+                    run.store(self.gallery, "running", frame.time)
+        for run, frame in going:
+            if progress:
+                progress(run.camera, frame.index + 1, run.source.count)
+        return [run for run, _ in going]
+
+    def step(self, going: Sequence[tuple[CameraRun, Frame]]) -> None:
+        """Takes one frame of each of some cameras through detection, tracking and embedding."""
         if not going:
-            return []
+            return
         with self.tally.stage("detect"):
             found = self.detector.detect([frame.image for _, frame in going])
         due: list[tuple[CameraRun, Frame, Track]] = []
@@ -232,15 +301,7 @@ class Engine:
                 due += [(run, frame, track) for track in run.take(frame, tracks)]
         with self.tally.stage("embed"):
             self._embed(due)
-        with self.tally.stage("store"):
-            for run, frame in going:
-                if run.wants_commit(frame.time):
-                    run.commit(self.gallery, "running", frame.time)
-        for run, frame in going:
-            self.tally.frames += 1
-            if progress:
-                progress(run.source.camera, frame.index + 1, run.source.count)
-        return [run for run, _ in going]
+        self.tally.frames += len(going)
 
     def _embed(self, due: Sequence[tuple[CameraRun, Frame, Track]]) -> None:
         crops = [(*item, cut_out(item[1].image, item[2].last.box)) for item in due]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reid import Calibration
 from storage import Gallery, StoredTrack
-from tracker import Constraints, LinkSettings, PairEvidence, Tracklet, link
+from tracker import Constraints, Judgements, LinkSettings, PairEvidence, Tracklet, link
 
 LOOKS = 8
 """Observations of a track that the linker compares at most, spread over its time."""
@@ -31,6 +32,22 @@ class Linked:
         return tuple(dict.fromkeys(t.camera for t in self.tracks))
 
 
+def tracklet(track: StoredTrack) -> Tracklet:
+    """What the linker gets of a stored track."""
+    return Tracklet(track.id, track.camera, track.first, track.last, track.embeddings)
+
+
+def judgements(gallery: Gallery, tracks: Iterable[StoredTrack]) -> Judgements:
+    """What people said of tracks: who they show, and that one is not the person of an identity,
+    which keeps it apart from the tracks that this identity has."""
+    said = gallery.people.judgements()
+    members: dict[int | None, list[int]] = defaultdict(list)
+    for track in tracks:
+        members[track.identity].append(track.id)
+    apart = [(track, other) for track, one in said.rejected for other in members[one]]
+    return Judgements(said.confirmed, apart)
+
+
 def link_gallery(
     gallery: Gallery,
     calibration: Calibration,
@@ -39,14 +56,15 @@ def link_gallery(
 ) -> list[Linked]:
     """Links all tracks of a gallery and stores their identities.
 
-    What a person confirmed or rejected stands above what is found here.
+    What a person confirmed or rejected stands above evidence and constraints.
 
     Returns:
         Identities by number, each with its tracks in order of time.
     """
     tracks = {t.id: t for t in gallery.tracks(looks=LOOKS)}
-    tracklets = [Tracklet(t.id, t.camera, t.first, t.last, t.embeddings) for t in tracks.values()]
-    identities = link(tracklets, calibration, constraints, settings)
+    told = judgements(gallery, tracks.values())
+    tracklets = map(tracklet, tracks.values())
+    identities = link(tracklets, calibration, constraints, settings, told)
     assignments = {track: i for i, identity in enumerate(identities) for track in identity.tracks}
     support = {track: one.support(track) for one in identities for track in one.tracks}
     gallery.save_identities(assignments, support)

@@ -14,11 +14,12 @@ from storage import Gallery
 
 from .annotate import write_video
 from .detect import Detector
-from .engine import CameraRun, Engine, Progress, Tally
+from .engine import Engine, FileRun, Progress, Tally
 from .errors import CallError, SourceError
 from .files import writable_folder
 from .frame import Frame
 from .linking import Linked, link_gallery
+from .live.address import is_live
 from .outputs import write_boxes, write_identities
 from .report import write_report
 from .settings import Settings
@@ -98,8 +99,7 @@ def process(
     known = site if isinstance(site, Site) else read_site(Path(site)) if site else Site()
     arguments = [str(s) for s in sources]
     if not arguments and site and not isinstance(site, Site):
-        folder = Path(site).parent
-        arguments = [f"{n}={folder / c.source}" for n, c in known.cameras.items() if c.source]
+        arguments = _recordings(known, Path(site).parent)
     if settings.fps is not None and not 0 < settings.fps < inf:
         raise CallError(f"frames a second must be above 0, got {settings.fps:g}")
     found = find_sources(arguments, known.starts)
@@ -117,10 +117,17 @@ def process(
             linked = link_gallery(opened, model.info.calibration, known.constraints, settings.link)
         report = _write(folder, opened, runs, linked, save_video)
     cameras = tuple(
-        CameraResult(r.source.camera, r.session.id, r.position, r.lost, r.done, r.failure)
-        for r in runs
+        CameraResult(r.camera, r.session.id, r.position, r.lost, r.done, r.failure) for r in runs
     )
     return Result(tuple(linked), cameras, engine.tally, perf_counter() - started, folder, report)
+
+
+def _recordings(site: Site, folder: Path) -> list[str]:
+    """The sources of a site file, which must all be recordings."""
+    for name, camera in site.cameras.items():
+        if camera.source and is_live(camera.source):
+            raise CallError(f"camera {name} is live: use nearfar watch, or name recordings")
+    return [f"{n}={folder / c.source}" for n, c in site.cameras.items() if c.source]
 
 
 def _spare_sources(sources: Sequence[Source], folder: Path) -> None:
@@ -137,24 +144,24 @@ def _spare_sources(sources: Sequence[Source], folder: Path) -> None:
 def _write(
     folder: Path,
     gallery: Gallery,
-    runs: Sequence[CameraRun],
+    runs: Sequence[FileRun],
     linked: Sequence[Linked],
     save_video: bool,
 ) -> Path:
     write_identities(folder / "identities.csv", linked)
     rows = [gallery.boxes(run.session.id) for run in runs]
     for run, boxes in zip(runs, rows, strict=True):
-        write_boxes(folder / f"{run.source.camera}.txt", boxes)
+        write_boxes(folder / f"{run.camera}.txt", boxes)
     report = write_report(folder / "report.html", gallery, linked)
     if save_video:
         for run, boxes in zip(runs, rows, strict=True):
             if run.failure is None:
-                video = folder / f"{run.source.camera}.mp4"
+                video = folder / f"{run.camera}.mp4"
                 write_video(video, _seen_frames(run), boxes, run.source.fps)
     return report
 
 
-def _seen_frames(run: CameraRun) -> Iterator[Frame]:
+def _seen_frames(run: FileRun) -> Iterator[Frame]:
     """The frames of a source as far as they were processed."""
     for frame in run.source.frames():
         yield frame

@@ -82,7 +82,7 @@ def search(
     """
     _check_camera(gallery, camera)
     pixels = read_picture(Path(image)) if isinstance(image, str | Path) else image
-    crop = _person(pixels, box, detector)
+    crop = person_in(pixels, box, detector)
     seen = float(height if height is not None else len(crop))
     if not 0 < seen < np.inf:
         raise QueryError(f"--height must be above 0 px, got {seen:g}")
@@ -136,7 +136,7 @@ def _check_camera(gallery: Gallery, camera: str | None) -> None:
     raise QueryError(f"no camera {camera!r} in the gallery: it knows {known}")
 
 
-def _person(
+def person_in(
     image: NDArray[np.uint8], box: Box | None, detector: Detector | None
 ) -> NDArray[np.uint8]:
     """The crop of the one person that is meant."""

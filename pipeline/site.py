@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -32,6 +32,12 @@ def _can_name_files(name: str) -> str:
     return name
 
 
+def _device(source: object) -> object:
+    if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
+        return str(int(source))
+    return source
+
+
 Name = Annotated[str, AfterValidator(_can_name_files)]
 Pair = Annotated[list[str], AfterValidator(_two_cameras)]
 
@@ -41,13 +47,23 @@ class _Strict(BaseModel):
 
 
 class Camera(_Strict):
-    """One camera: `source` is a file or folder, relative to the site file; `start` the time of its
-    first frame, UTC where no zone is written; `native_scale` how many pixels of the stored picture
-    make one that the sensor saw (2 for a picture enlarged twofold)."""
+    """One camera.
 
-    source: str | None = None
+    Args:
+        source: a file or folder, relative to the site file; or what can be watched: the URL of a
+            stream or the number of a device, with ``${NAME}`` for secrets of the environment and
+            ``${file:PATH}`` for those in files.
+        start: time of a recording's first frame, UTC where no zone is written.
+        native_scale: how many pixels of the stored picture make one that the sensor saw (2 for a
+            picture enlarged twofold).
+        transport: how RTSP brings a live stream. fps: frames a second of it to look at, at most.
+    """
+
+    source: Annotated[str, BeforeValidator(_device)] | None = None
     start: Annotated[datetime, AfterValidator(_utc)] | None = None
     native_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    transport: Literal["tcp", "udp"] = "tcp"
+    fps: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 class Travel(_Strict):
@@ -55,6 +71,30 @@ class Travel(_Strict):
 
     between: Pair
     seconds: float = Field(ge=0, allow_inf_nan=False)
+
+
+class Webhook(_Strict):
+    """Where alerts are sent; both may hold ``${NAME}`` and ``${file:PATH}``.
+
+    `secret` signs the messages; without one they are not signed.
+    """
+
+    url: str
+    secret: str | None = None
+
+
+class Alerts(_Strict):
+    """When persons on the watch list raise alerts.
+
+    Args:
+        false_alarms_per_day: that are put up with, over all cameras and persons. More of them find
+            more of those who are looked for.
+        visit_seconds: unseen on a camera for so long, a person who comes again is a new visit.
+    """
+
+    false_alarms_per_day: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    visit_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    webhook: Webhook | None = None
 
 
 class Site(_Strict):
@@ -67,6 +107,7 @@ class Site(_Strict):
     cameras: dict[Name, Camera] = Field(default_factory=dict)
     overlaps: list[Pair] | None = None
     travel: list[Travel] = Field(default_factory=list)
+    alerts: Alerts = Field(default_factory=Alerts)
 
     @property
     def starts(self) -> dict[str, float]:

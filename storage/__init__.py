@@ -2,9 +2,11 @@
 
 from .accounts import Account, Accounts
 from .audit import AuditEntry, AuditLog, AuditProof
+from .backend import Claim
 from .browsing import Browse, Doubt
 from .copying import copy, export, import_
 from .errors import (
+    GalleryClaimed,
     GalleryDamaged,
     GalleryFull,
     GalleryHeld,
@@ -19,7 +21,9 @@ from .errors import (
 )
 from .gallery import Gallery
 from .holds import LegalHold
+from .identities import Judgements
 from .life import Life
+from .looks import spread
 from .mending import Repair
 from .people import Change, People
 from .records import (
@@ -38,10 +42,12 @@ from .records import (
 from .reindexing import reindex
 from .removal import Removed
 from .rules import Rule
+from .watchlist import Alert, Wanted, WatchList
 
 __all__ = [
     "Account",
     "Accounts",
+    "Alert",
     "Appearance",
     "AuditEntry",
     "AuditLog",
@@ -49,8 +55,10 @@ __all__ = [
     "BoxRow",
     "Browse",
     "Change",
+    "Claim",
     "Doubt",
     "Gallery",
+    "GalleryClaimed",
     "GalleryDamaged",
     "GalleryFull",
     "GalleryHeld",
@@ -61,6 +69,7 @@ __all__ = [
     "GalleryReadOnly",
     "GalleryTooNew",
     "GalleryUnreachable",
+    "Judgements",
     "LegalHold",
     "Life",
     "NotAGallery",
@@ -77,8 +86,11 @@ __all__ = [
     "StoredIdentity",
     "StoredTrack",
     "TrackUpdate",
+    "Wanted",
+    "WatchList",
     "copy",
     "export",
     "import_",
     "reindex",
+    "spread",
 ]

@@ -10,6 +10,13 @@ from sqlalchemy import Connection, Engine, Table
 from .errors import StorageError
 
 
+class Claim(Protocol):
+    """What only one program has at a time."""
+
+    def close(self) -> None:
+        """Lets others have it."""
+
+
 class Backend(Protocol):
     """One place that a gallery is kept in.
 
@@ -57,6 +64,9 @@ class Backend(Protocol):
 
     def vacuum(self) -> None:
         """Gives the room of removed rows back; nothing of them is left in the files."""
+
+    def claim(self, camera: str) -> Claim:
+        """See `Gallery.claim`."""
 
 
 def open_backend(

@@ -39,6 +39,10 @@ class GalleryUnreachable(StorageError):
     """The server doesn't answer, or doesn't let this user in."""
 
 
+class GalleryClaimed(StorageError):
+    """Another program watches this camera for the same gallery."""
+
+
 class GalleryHeld(StorageError):
     """A legal hold forbids to remove what was to be removed."""
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 
 from sqlalchemy import Connection
@@ -16,13 +14,13 @@ from reid import Embeddings, ModelInfo
 from . import checks, identities, mending, reading, schema, search, writing
 from .accounts import Accounts
 from .audit import AuditLog, the_user
+from .backend import Claim
 from .browsing import Browse
 from .crops import Crops
 from .database import Database
-from .errors import GalleryDamaged, StorageError
+from .errors import GalleryDamaged
 from .life import Life
 from .mending import Repair
-from .mirror import Mirror
 from .models import require_active, settle_model
 from .people import People
 from .records import (
@@ -36,8 +34,10 @@ from .records import (
     StoredTrack,
     TrackUpdate,
 )
-from .search import Limits
+from .search import NOTHING, Limits
+from .searcher import Searcher
 from .settings import CropPlace, settle_crops
+from .watchlist import WatchList
 
 
 class Gallery:
@@ -60,8 +60,9 @@ class Gallery:
         self._crops = crops
         self._actor = actor
         self._model_id = model_id
-        self._mirror = Mirror(model.sizes, model_id) if model and model_id is not None else None
-        self._mirror_lock = Lock()
+        self._searcher = (
+            Searcher(database, model, model_id) if model and model_id is not None else None
+        )
         self.model = model
 
     @classmethod
@@ -148,6 +149,23 @@ class Gallery:
         return Accounts(self._database, self._actor)
 
     @property
+    def watchlist(self) -> WatchList:
+        """Who is looked for, and the alerts that they raised."""
+        return WatchList(self._database, self._actor, self.model, self._model_id)
+
+    def claim(self, camera: str) -> Claim:
+        """Keeps other programs from watching a camera for this gallery, until it is closed.
+
+        A program that is killed keeps nothing.
+
+        Raises:
+            GalleryClaimed: another program has it.
+        """
+        self._database.require_writing()
+        with self._database.explained():
+            return self._database.backend.claim(camera)
+
+    @property
     def audit(self) -> AuditLog:
         """Who did what."""
         return AuditLog(self._database, self._actor)
@@ -184,7 +202,7 @@ class Gallery:
         frames_lost: int,
         tracks: Sequence[TrackUpdate],
         state: str = "running",
-    ) -> None:
+    ) -> dict[int, int]:
         """Stores new results and the position they bring the session to, all or nothing.
 
         Args:
@@ -192,6 +210,9 @@ class Gallery:
             frames_lost: frames that could not be decoded, over the whole session so far.
             tracks: new observations, of frames below `position`.
             state: ``running``, ``stopped`` (to be continued) or ``done``.
+
+        Returns:
+            The ids of the tracks by their numbers.
 
         Raises:
             StorageError: no such session or state, a position that goes back, a level or vector
@@ -202,7 +223,7 @@ class Gallery:
         with self._database.write() as connection:
             require_active(connection, self._database.name, self._model_id)
             writing.advance(connection, session_id, position, frames_lost, state)
-            writing.add(connection, session_id, batch, self._crops, self._model_id)
+            return writing.add(connection, session_id, batch, self._crops, self._model_id)
 
     def save_identities(
         self, assignments: Mapping[int, Hashable | None], evidence: Mapping[int, float]
@@ -233,16 +254,29 @@ class Gallery:
             return reading.sessions(connection, *_of_cameras(cameras))
 
     def tracks(
-        self, cameras: Sequence[str] | None = None, *, looks: int | None = None
+        self,
+        cameras: Sequence[str] | None = None,
+        *,
+        looks: int | None = None,
+        after: float | None = None,
     ) -> list[StoredTrack]:
         """Tracks of some cameras (None: all), by id, with their embeddings.
 
         Args:
             looks: embeddings of a track at most: the best of each of as many spans of its time.
                 None for all of them; 0 reads none.
+            after: only tracks that were seen at or after this time, UTC seconds.
         """
+        conditions = _of_cameras(cameras)
+        if after is not None:
+            conditions.append(schema.Track.last >= after)
         with self._database.read() as connection:
-            return self._tracks(connection, looks, *_of_cameras(cameras))
+            return self._tracks(connection, looks, *conditions)
+
+    def gone(self, tracks: Collection[int]) -> set[int]:
+        """Which of some tracks, by their ids, are not in the gallery (any more)."""
+        with self._database.read() as connection:
+            return set(tracks) - reading.present(connection, tracks)
 
     def session_tracks(self, session_id: int, *, looks: int | None = None) -> list[StoredTrack]:
         """Tracks of one session, by id, with their embeddings; see `tracks`."""
@@ -329,23 +363,7 @@ class Gallery:
         """
         until, skip = search.place_of(page)
         limits = Limits(camera, identity, after, before, min_level, until)
-        if self.model is None or self._model_id is None or self._mirror is None:
-            return SearchPage((), 0, None)
-        if query.sizes != self.model.sizes:
-            raise StorageError(
-                f"the query has sub-vectors {query.sizes}, the gallery's model {self.model.name} "
-                f"has {self.model.sizes}: embed the picture with the gallery's model"
-            )
-        if not len(query):
-            raise StorageError("nothing to search for: give at least one embedding")
-        with ExitStack() as stack:
-            with self._mirror_lock:
-                connection = stack.enter_context(self._database.read())
-                require_active(connection, self._database.name, self._model_id)
-                view = self._mirror.refresh(connection)
-            return search.search(
-                connection, view, self.model.calibration, query, limits, top=top, skip=skip
-            )
+        return self._searcher.page(query, limits, top, skip) if self._searcher else NOTHING
 
     def info(self) -> GalleryInfo:
         """How much there is of everything."""
@@ -389,10 +407,8 @@ class Gallery:
         return self._crops.path(sha)
 
     def _forget(self) -> None:
-        """Has the vectors in memory follow what was removed."""
-        with self._mirror_lock, self._database.read() as connection:
-            if self._mirror is not None:
-                self._mirror.refresh(connection)
+        if self._searcher:
+            self._searcher.forget()
 
     def _tracks(
         self, connection: Connection, looks: int | None, *conditions: object

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Set
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from . import counters, schema
 from .errors import StorageError
+
+IN_LIST = 5000
+"""The most ids in one statement."""
 
 
 def save(
@@ -21,9 +24,10 @@ def save(
     """Gives tracks of equal key one identity; see `Gallery.save_identities`."""
     now = time.time()
     track = schema.Track
-    held: dict[int, int | None] = dict(
-        connection.execute(select(track.id, track.identity_id)).tuples().all()
-    )
+    held: dict[int, int | None] = {}
+    for some in _parts(assignments):
+        query = select(track.id, track.identity_id).where(track.id.in_(some))
+        held.update(connection.execute(query).tuples().all())
     unknown = sorted(set(assignments) - set(held))
     if unknown:
         raise StorageError(f"no track {unknown[0]} in the gallery: its identity can't be kept")
@@ -32,7 +36,7 @@ def save(
         key = assignments[track_id]
         if key is not None:
             groups[key].append(track_id)
-    judged = _judgements(connection)
+    judged = judgements(connection)
     ids = carry_over(groups, held, judged.confirmed)
     for key in groups:
         if key not in ids:
@@ -52,6 +56,13 @@ def save(
     return ids
 
 
+def _parts(ids: Iterable[int]) -> Iterator[list[int]]:
+    """Ids in lists that one statement can take."""
+    every = sorted(ids)
+    for i in range(0, len(every), IN_LIST):
+        yield every[i : i + IN_LIST]
+
+
 @dataclass(frozen=True)
 class Judgements:
     """What persons said: the identity of a track, and identities that are not a track's."""
@@ -68,7 +79,8 @@ class Judgements:
         return None if (track, held) in self.rejected else held
 
 
-def _judgements(connection: Connection) -> Judgements:
+def judgements(connection: Connection) -> Judgements:
+    """What persons said of identities that have not ended; the last word on a pair holds."""
     link, person = schema.IdentityLink, schema.Identity
     rows = connection.execute(
         select(link.track_id, link.identity_id, link.state)
@@ -142,7 +154,11 @@ def _keep_history(
     if not moves:
         return
     losers = {before for before, _ in moves}
-    alive = {wanted.get(t, before) for t, before in held.items()}
+    track = schema.Track
+    alive: set[int | None] = set()
+    for some in _parts(losers):  # their tracks were moved already
+        query = select(track.identity_id).where(track.identity_id.in_(some)).distinct()
+        alive |= set(connection.scalars(query))
     connection.execute(
         insert(schema.IdentityHistory),
         [
@@ -172,10 +188,12 @@ def _keep_links(
     link = schema.IdentityLink
     known = {
         (row.track_id, row.identity_id): row
+        for some in _parts(wanted)
         for row in connection.execute(
-            select(link.id, link.track_id, link.identity_id, link.method, link.evidence, link.state)
+            select(
+                link.id, link.track_id, link.identity_id, link.method, link.evidence, link.state
+            ).where(link.track_id.in_(some))
         )
-        if row.track_id in wanted
     }
     current = {(t, i): float(evidence.get(t, 0.0)) for t, i in wanted.items() if i is not None}
     changed = [

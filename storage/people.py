@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 from . import audit, counters, schema
 from .database import Database
 from .errors import StorageError
+from .identities import Judgements, judgements
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,11 @@ class People:
                 raise StorageError(f"nothing was confirmed of track {track}")
             facts = {"track": track, "identity": identity}
             audit.append(connection, self._actor, "withdraw", facts)
+
+    def judgements(self) -> Judgements:
+        """All that was said of tracks and of identities that have not ended."""
+        with self._database.read() as connection:
+            return judgements(connection)
 
     def history(self, identity: int | None = None) -> list[Change]:
         """Merges and splits, oldest first; those that one identity took part in, if given."""

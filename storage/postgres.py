@@ -9,7 +9,9 @@ from sqlalchemy import Connection, Table, create_engine, event, func, make_url, 
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from . import schema
+from .backend import Claim
 from .errors import (
+    GalleryClaimed,
     GalleryDamaged,
     GalleryFull,
     GalleryLocked,
@@ -24,6 +26,12 @@ WRITE = "nearfar_write"
 
 TURN = "SELECT pg_advisory_xact_lock(hashtext('nearfar'), hashtext(current_schema()))"
 """Waits until no other writer is at work; the turn ends with the transaction."""
+
+
+CLAIM = (
+    "SELECT pg_try_advisory_lock(hashtext('nearfar watch'), hashtext(current_schema() || :camera))"
+)
+"""Takes a camera until the connection ends, unless somebody has it."""
 
 
 class Postgres:
@@ -165,6 +173,34 @@ class Postgres:
         with alone.connect() as connection:
             connection.exec_driver_sql("VACUUM (FULL, ANALYZE)")
             connection.exec_driver_sql("CHECKPOINT")
+
+    def claim(self, camera: str) -> Claim:
+        """See `backend.Backend.claim`; a lock of the server, held by a connection of its own."""
+        connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            got = connection.execute(text(CLAIM), {"camera": camera}).scalar()
+        except BaseException:
+            connection.close()
+            raise
+        if not got:
+            connection.close()
+            raise GalleryClaimed(
+                f"camera {camera} is being watched for {self.name} by another program: end that "
+                "first"
+            )
+        return ServerClaim(connection)
+
+
+class ServerClaim:
+    """A lock that lasts as long as a connection; see `backend.Claim`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def close(self) -> None:
+        """Ends the connection for good: one in the pool would keep the lock."""
+        self._connection.invalidate()
+        self._connection.close()
 
 
 def _begin(connection: Connection) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -185,6 +185,15 @@ def _sightings() -> Select[*tuple[Any, ...]]:
 def _sighting(row: Row[*tuple[Any, ...]]) -> Sighting:
     number, track, camera, frame, time, x, y, w, h, score, level, quality, crop = row
     return Sighting(number, track, camera, frame, time, (x, y, w, h), score, level, quality, crop)
+
+
+def present(connection: Connection, tracks: Collection[int]) -> set[int]:
+    """Which of some tracks are there."""
+    ids, found = sorted(tracks), set[int]()
+    for i in range(0, len(ids), IN_LIST):
+        some = ids[i : i + IN_LIST]
+        found |= set(connection.scalars(select(schema.Track.id).where(schema.Track.id.in_(some))))
+    return found
 
 
 def observations(connection: Connection, track_id: int) -> list[Sighting]:

@@ -247,3 +247,53 @@ class Audit(Base):
     action: Mapped[str]
     details: Mapped[str]
     hash: Mapped[str]
+
+
+class Wanted(Base):
+    """A person to look for."""
+
+    __tablename__ = "wanted"
+    __table_args__ = NEVER_REUSED
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    added: Mapped[float]
+
+
+class WantedLook(Base):
+    """A picture of a person to look for; `vector` is the first `level` sub-vectors of `model`."""
+
+    __tablename__ = "wanted_look"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    wanted_id: Mapped[int] = mapped_column(ForeignKey("wanted.id", ondelete="CASCADE"))
+    model_id: Mapped[int] = mapped_column(ForeignKey("model.id"))
+    level: Mapped[int]
+    vector: Mapped[bytes]
+    jpeg: Mapped[bytes]
+
+
+class Alert(Base):
+    """Somebody who is looked for was seen, for as long as one visit lasts.
+
+    `time` is of the observation that raised it, `seen` of the visit's last; `log_odds` and the
+    `least` that was asked for in nats; `crop` the hash of the picture. `state` says where its
+    message stands: ``kept`` (none is to be sent), ``waiting`` until `due`, ``sent``, ``given up``.
+    """
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        CheckConstraint("state IN ('kept', 'waiting', 'sent', 'given up')", name="state"),
+        NEVER_REUSED,
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    wanted: Mapped[str]
+    camera_id: Mapped[int] = mapped_column(ForeignKey("camera.id"))
+    track_id: Mapped[int] = mapped_column(ForeignKey("track.id", ondelete="CASCADE"), index=True)
+    time: Mapped[float]
+    seen: Mapped[float]
+    log_odds: Mapped[float]
+    least: Mapped[float]
+    crop: Mapped[str | None]
+    state: Mapped[str] = mapped_column(index=True)
+    attempts: Mapped[int]
+    due: Mapped[float]
+    trouble: Mapped[str | None]

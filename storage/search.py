@@ -27,6 +27,10 @@ BEYOND_BOUND = 1e-9
 """Weight of the evidence beyond the calibration's bound: it orders what reaches the bound."""
 
 
+NOTHING = SearchPage((), 0, None)
+"""What is found where nothing is stored."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Which observations a search looks at; None is no limit.
@@ -121,7 +125,7 @@ def search(
     until = view.last if limits.until is None else min(limits.until, view.last)
     found = _passing(view, limits, _allowed(connection, view, limits), until)
     if not found:
-        return SearchPage((), 0, None)
+        return NOTHING
     evidence = Evidence(query, calibration)
     score = np.concatenate([evidence.of(some) for some in found])
     person = np.concatenate([view.person[some.track] for some in found])

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError
 
+from .backend import Claim
 from .errors import (
     GalleryDamaged,
     GalleryFull,
@@ -138,6 +139,17 @@ class Sqlite:
                 f"{self.path} is being read, so its log still holds old pages: "
                 "run `nearfar gallery vacuum` when nobody reads"
             )
+
+    def claim(self, camera: str) -> Claim:
+        """See `backend.Backend.claim`; a lock on a file beside the database."""
+        from .claims import FileClaim
+
+        try:
+            return FileClaim(self.path, camera)
+        except OSError as error:
+            raise GalleryReadOnly(
+                f"no file can be made beside {self.path} ({error.strerror}): change the rights"
+            ) from error
 
     def _connect(self) -> sqlite3.Connection:
         uri = self.path.absolute().as_uri()

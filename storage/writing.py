@@ -138,11 +138,11 @@ def add(
     batch: Batch,
     crops: Crops,
     model_id: int | None,
-) -> None:
-    """Writes the rows of a batch and its pictures."""
+) -> dict[int, int]:
+    """Writes the rows of a batch and its pictures; returns the tracks' ids by their numbers."""
     rows = batch.rows
     if not rows:
-        return
+        return {}
     _add_crops(connection, {sha: len(jpeg) for sha, jpeg in batch.pictures.items()})
     crops.add(connection, batch.pictures)
     ids = _settle_tracks(connection, session_id, batch.tracks)
@@ -178,6 +178,7 @@ def add(
     ]
     if embedded:
         connection.execute(insert(schema.Embedding), embedded)
+    return ids
 
 
 def _add_crops(connection: Connection, sizes: Mapping[str, int]) -> None:

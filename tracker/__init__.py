@@ -1,22 +1,27 @@
 """Tracks in one camera, identities over cameras."""
 
 from .association import overlap
+from .constraints import Constraints, Judgements
 from .errors import TrackerError
 from .finish import Clock, finish
 from .follow import Follower, TrackerSettings
-from .link import Constraints, Identity, LinkSettings, PairEvidence, Tracklet, link
+from .link import Group, Linker, LinkSettings, link
 from .metrics import TrackScore, best_mapping, score_tracks
 from .single import Tracker
 from .table import BoxTable
 from .track import Observation, State, Track
+from .tracklet import Identity, PairEvidence, Tracklet
 
 __all__ = [
     "BoxTable",
     "Clock",
     "Constraints",
     "Follower",
+    "Group",
     "Identity",
+    "Judgements",
     "LinkSettings",
+    "Linker",
     "Observation",
     "PairEvidence",
     "State",

@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reid import Calibration, Embeddings, distances
+from reid import Calibration
 
-
-@dataclass(frozen=True)
-class Tracklet:
-    """What the linker knows of a track.
-
-    Args:
-        key: unique among the tracklets. camera: its name. first, last: UTC in seconds.
-        embeddings: some observations of the track, not copies of each other.
-    """
-
-    key: int
-    camera: str
-    first: float
-    last: float
-    embeddings: Embeddings
-
-
-@dataclass(frozen=True)
-class Constraints:
-    """What the site says about its cameras.
-
-    Args:
-        overlapping: pairs of cameras that may see a person at the same moment, all others may not;
-            None where nobody says which views overlap, so that any may.
-        travel: least seconds from one camera to another, by unordered pair.
-    """
-
-    overlapping: frozenset[frozenset[str]] | None = None
-    travel: Mapping[frozenset[str], float] = field(default_factory=dict)
-
-    def allow(self, a: Tracklet, b: Tracklet) -> bool:
-        """Whether one person can be in both tracks."""
-        gap = max(a.first, b.first) - min(a.last, b.last)
-        if a.camera == b.camera:
-            return gap > 0
-        pair = frozenset((a.camera, b.camera))
-        if pair in self.travel:
-            return gap >= self.travel[pair]
-        return self.overlapping is None or pair in self.overlapping or gap >= 0
+from .constraints import Conflicts, Constraints, Indices, Judgements
+from .evidence import Evidence
+from .growing import with_room
+from .partition import Partition
+from .shortlist import shortlist
+from .tracklet import Identity, PairEvidence, Tracklet, by_content
 
 
 @dataclass(frozen=True)
@@ -61,157 +29,253 @@ class LinkSettings:
             them. Raising it links more and errs more.
         witnesses: how many independent looks a pair of tracks counts for at most; frames of one
             passage show the same clothes from much the same side.
+        crowding: nats that look-alikes may cost each of these looks. With 0 nobody's looks are too
+            common; raising it errs less among thousands, and parts people who come by often.
+        candidates: how many of the likeliest others of each track are looked at in full. Lowering
+            it saves time, and misses people among thousands who look alike from afar.
     """
 
-    prior: float = -4.0
+    prior: float = -1.5
     witnesses: float = 3.0
+    crowding: float = 4.0
+    candidates: int = 32
 
 
 @dataclass(frozen=True)
-class PairEvidence:
-    """Why two tracks are, or are not, one person: `log_odds` in nats without the prior, and the
-    level of the best comparison."""
-
-    log_odds: float
-    level: int
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Tracks of one person, by key in ascending order, and the evidence of each linked pair."""
+class Group:
+    """Tracks of one person, by key in ascending order, each with the log-odds in nats that hold it
+    among them: 0 when it is alone."""
 
     tracks: tuple[int, ...]
-    evidence: Mapping[tuple[int, int], PairEvidence]
-
-    def support(self, track: int) -> float:
-        """Log-odds in nats that hold a track in this identity; 0 when it is alone."""
-        return sum(e.log_odds for pair, e in self.evidence.items() if track in pair)
+    support: Mapping[int, float]
 
 
-def pair_evidence(
-    a: Embeddings, b: Embeddings, calibration: Calibration, witnesses: float
-) -> PairEvidence:
-    """Calibrated log-odds that two sets of observations show one person.
+class Linker:
+    """Links tracks into identities, as they come.
 
-    The mean of all pairs, weighed by quality, counts once for each independent look: the square
-    root of the smaller number of observations, at most `witnesses`.
+    A pair of tracks weighs its evidence, less what look-alikes cost it, plus the prior; pairs that
+    the constraints forbid never share an identity. `shortlist` finds the pairs that may attract
+    each other, `Partition` the groups.
+
+    For files, one `update` takes all tracks. A live camera calls it with the tracks that became
+    mature and with those that grew: each is looked for among all, joins a group or not, and those
+    around it may join, part or move in turn; tracks far from it stay where they are. So many small
+    updates need not end where one large one does: `link` over all tracks says what is best.
+
+    Memory: the embeddings that it is given, and 5 KB a track with vectors of 512 numbers.
+
+    Args:
+        judgements: what people said; of tracks that come later, too. When they say something new,
+            make a new linker and `start` it with the groups there are.
     """
-    distance, level = distances(a, b)
-    odds = calibration.log_odds(distance, a.levels, b.levels)
-    weight = a.quality[:, None] * b.quality[None, :] + 1e-6
-    looks = min(witnesses, float(np.sqrt(min(len(a), len(b)))))
-    return PairEvidence(looks * float((odds * weight).sum() / weight.sum()), int(level.max()))
+
+    def __init__(
+        self,
+        calibration: Calibration,
+        constraints: Constraints | None = None,
+        settings: LinkSettings | None = None,
+        judgements: Judgements | None = None,
+    ) -> None:
+        self.settings = settings or LinkSettings()
+        self._calibration = calibration
+        self._conflicts = Conflicts(constraints or Constraints())
+        self._evidence = Evidence(calibration, self.settings.witnesses)
+        self._partition = Partition(self._weights, self._conflicts.between)
+        self._rivals = np.zeros(0)
+        self._number: dict[int, int] = {}
+        self._keys: dict[int, int] = {}
+        self._unused: list[int] = []
+        self._person = (judgements or Judgements()).person
+        self._shown: dict[Hashable, set[int]] = defaultdict(set)
+        self._apart: dict[int, set[int]] = defaultdict(set)
+        for a, b in judgements.apart if judgements else ():
+            self._apart[a].add(b)
+            self._apart[b].add(a)
+
+    def start(self, tracklets: Iterable[Tracklet], identity: Mapping[int, Hashable]) -> None:
+        """Takes in tracks with the identities that they have, and leaves them as they are.
+
+        Args:
+            identity: by the tracks' keys; those without one, or with None, are alone.
+
+        Raises:
+            TrackerError: when the embeddings come from two models.
+        """
+        self._take(tracklets, identity)
+
+    def update(self, tracklets: Iterable[Tracklet]) -> list[Group]:
+        """Links new tracks, and those that grew, to what is there.
+
+        Args:
+            tracklets: each as a whole, also where it is known already; no key twice. Those without
+                embeddings stay alone.
+
+        Returns:
+            Groups that have one of these tracks or that got or lost one, by their lowest key. Each
+            track that moved is in one of them.
+
+        Raises:
+            TrackerError: when the embeddings come from two models.
+        """
+        given = list(tracklets)
+        fresh, left = self._take(given, {})
+        changed = self._partition.improve(fresh) | left | {self._partition.home[t] for t in fresh}
+        found = [self._group(g) for g in changed if g in self._partition.groups]
+        silent = [Group((t.key,), {t.key: 0.0}) for t in given if t.key not in self._number]
+        return sorted(found + silent, key=lambda group: group.tracks[0])
+
+    def forget(self, keys: Iterable[int]) -> None:
+        """Drops tracks, those that it does not know passed over."""
+        for key in set(keys) & set(self._number):
+            track = self._number.pop(key)
+            self._partition.drop(track)
+            self._evidence.drop(track)
+            self._conflicts.drop(track)
+            if key in self._person:
+                self._shown[self._person[key]].discard(track)
+            del self._keys[track]
+            self._unused.append(track)
+
+    def identity(self, keys: Collection[int]) -> Identity:
+        """Tracks with the evidence of all their pairs."""
+        ordered = sorted(keys)
+        tracks = np.array([self._number[k] for k in ordered if len(ordered) > 1], np.int64)
+        evidence: dict[tuple[int, int], PairEvidence] = {}
+        if len(tracks):
+            table = self._evidence
+            odds = table.between(tracks, tracks)
+            for a, b in itertools.combinations(range(len(ordered)), 2):
+                level = table.level(int(tracks[a]), int(tracks[b]))
+                evidence[ordered[a], ordered[b]] = PairEvidence(float(odds[a, b]), level)
+        return Identity(tuple(ordered), evidence)
+
+    def _take(
+        self, tracklets: Iterable[Tracklet], identity: Mapping[int, Hashable]
+    ) -> tuple[list[int], set[int]]:
+        """Puts tracks with embeddings into groups; returns their numbers, and where those that were
+        known had been."""
+        heard = sorted((t for t in tracklets if len(t.embeddings)), key=by_content)
+        if not heard:
+            return [], set()
+        for tracklet in heard:
+            self._evidence.expect(tracklet.embeddings)
+        homes = {}
+        for tracklet in heard:
+            number = self._number.get(tracklet.key)
+            if number is not None:
+                homes[number] = self._partition.leave(number)
+                self._partition.part(number)
+            self._put(tracklet)
+        fresh = sorted(self._number[t.key] for t in heard)
+        pairs = self._look(np.array(fresh))
+        self._place(fresh, homes, identity)
+        for i, j, weight in pairs:
+            self._partition.attract(i, j, weight)
+        return fresh, set(homes.values())
+
+    def _put(self, tracklet: Tracklet) -> None:
+        """Keeps what is known of a track, under its number."""
+        key = tracklet.key
+        number = self._number.get(key)
+        if number is None:
+            number = self._unused.pop() if self._unused else len(self._number)
+        self._evidence.put(number, tracklet.embeddings)
+        self._conflicts.put(number, tracklet, self._person.get(key, 0))
+        self._number[key], self._keys[number] = number, key
+        apart = self._apart.get(key, set())
+        self._conflicts.part(number, (self._number[k] for k in apart if k in self._number))
+
+    def _look(self, fresh: Indices) -> list[tuple[int, int, float]]:
+        """Pairs of fresh tracks with others that attract each other, and how much."""
+        most = self.settings.candidates
+        i, j, rivals = shortlist(fresh, self._evidence, self._conflicts, self._calibration, most)
+        self._rivals = with_room(self._rivals, int(fresh.max()) + 1)
+        self._rivals[fresh] = rivals
+        pairs = []
+        bounds = np.flatnonzero(np.diff(i, prepend=-1, append=-1))
+        for start, end in itertools.pairwise(bounds):
+            weights = self._weights(i[start : start + 1], j[start:end])[0]
+            for k in np.flatnonzero(weights > 0):
+                pairs.append((int(i[start]), int(j[start + k]), float(weights[k])))
+        return pairs
+
+    def _place(
+        self,
+        fresh: Iterable[int],
+        homes: Mapping[int, int],
+        identity: Mapping[int, Hashable],
+    ) -> None:
+        """Puts fresh tracks into groups: of the person they show, of the identity they have, where
+        they were, or of their own."""
+        told = {
+            identity[key]: self._person[key]
+            for key in sorted(identity, reverse=True)
+            if key in self._person and identity[key] is not None
+        }
+        groups: dict[tuple[str, Hashable], list[int]] = defaultdict(list)
+        for track in fresh:
+            key = self._keys[track]
+            one = identity.get(key)
+            if person := self._person.get(key, told.get(one)):
+                groups["person", person].append(track)
+            elif track in homes and not self._strange(track, homes[track]):
+                self._partition.enter(track, homes[track])
+            else:
+                groups[("track", track) if one is None else ("identity", one)].append(track)
+        for (kind, who), tracks in groups.items():
+            shown = self._shown[who] if kind == "person" else []
+            known = [self._partition.home[t] for t in shown if t in self._partition.home]
+            known += [homes[t] for t in tracks if kind == "person" and t in homes]
+            if known:
+                for track in tracks:
+                    self._partition.enter(track, known[0])
+            else:
+                self._partition.begin(tracks)
+        for track in fresh:
+            if person := self._person.get(self._keys[track]):
+                self._partition.pinned.add(track)
+                self._shown[person].add(track)
+
+    def _strange(self, track: int, group: int) -> bool:
+        """Whether a track may not be in a group any more."""
+        others = np.array(self._partition.groups.get(group, ()), np.int64)
+        return bool(self._conflicts.between(np.array([track]), others).any())
+
+    def _weights(self, a: Indices, b: Indices) -> NDArray[np.float64]:
+        return self._evidence.between(a, b) - self._price(a, b)
+
+    def _price(self, a: Indices, b: Indices) -> NDArray[np.float64]:
+        """What a pair of tracks must bring, in nats: the prior, and more where looks are common."""
+        common = (self._rivals[a][:, None] + self._rivals[b][None, :]) / 2
+        crowd = np.minimum(np.logaddexp(0, common), self.settings.crowding)
+        return np.asarray(self._evidence.looks(a, b) * crowd - self.settings.prior)
+
+    def _group(self, number: int) -> Group:
+        tracks = np.array(self._partition.groups[number])
+        price = self._price(tracks, tracks)
+        np.fill_diagonal(price, 0.0)
+        support = [self._partition.held[t] for t in tracks.tolist()] + price.sum(axis=1)
+        held = {self._keys[t]: s for t, s in zip(tracks.tolist(), support.tolist(), strict=True)}
+        return Group(tuple(sorted(held)), held)
 
 
 def link(
-    tracklets: Sequence[Tracklet],
+    tracklets: Iterable[Tracklet],
     calibration: Calibration,
     constraints: Constraints | None = None,
     settings: LinkSettings | None = None,
+    judgements: Judgements | None = None,
 ) -> list[Identity]:
-    """Links tracks into identities.
-
-    Every pair of tracks gets a weight, its evidence plus the prior; pairs that the constraints
-    forbid never share an identity. Identities grow by joining the two groups with the largest
-    positive sum of weights (greedy additive edge contraction), then single tracks move to where
-    they fit better, until nothing gains. The result does not depend on the order of `tracklets`.
+    """Links all tracks of a site, as `Linker` does; neither their order nor their keys matter.
 
     Args:
         tracklets: tracks of all cameras; those without embeddings stay alone.
 
     Returns:
         Identities by their lowest key.
+
+    Raises:
+        TrackerError: when the embeddings come from two models.
     """
-    constraints, settings = constraints or Constraints(), settings or LinkSettings()
-    nodes = sorted(tracklets, key=lambda t: t.key)
-    n = len(nodes)
-    weight = np.zeros((n, n))
-    forbidden = np.zeros((n, n), bool)
-    evidence: dict[tuple[int, int], PairEvidence] = {}
-    for i in range(n):
-        for j in range(i + 1, n):
-            if not constraints.allow(nodes[i], nodes[j]):
-                forbidden[i, j] = forbidden[j, i] = True
-            elif len(nodes[i].embeddings) and len(nodes[j].embeddings):
-                found = pair_evidence(
-                    nodes[i].embeddings, nodes[j].embeddings, calibration, settings.witnesses
-                )
-                evidence[i, j] = found
-                weight[i, j] = weight[j, i] = found.log_odds + settings.prior
-            else:
-                weight[i, j] = weight[j, i] = settings.prior
-    groups = _moved(_contracted(weight, forbidden), weight, forbidden)
-    return sorted(
-        (_identity(sorted(group), nodes, evidence) for group in groups), key=lambda i: i.tracks[0]
-    )
-
-
-def _identity(
-    group: Sequence[int],
-    nodes: Sequence[Tracklet],
-    evidence: Mapping[tuple[int, int], PairEvidence],
-) -> Identity:
-    pairs = [(i, j) for i in group for j in group if i < j and (i, j) in evidence]
-    return Identity(
-        tuple(nodes[i].key for i in group),
-        {(nodes[i].key, nodes[j].key): evidence[i, j] for i, j in pairs},
-    )
-
-
-def _contracted(weight: NDArray[np.float64], forbidden: NDArray[np.bool_]) -> list[set[int]]:
-    """Greedy additive edge contraction: joins the best pair of groups while its sum is positive."""
-    n = len(weight)
-    groups = {i: {i} for i in range(n)}
-    total, barred = weight.copy(), forbidden.copy()
-    age = np.zeros(n, int)
-    heap = [
-        (-weight[i, j], i, j, 0, 0)
-        for i, j in zip(*np.nonzero(np.triu(weight > 0, 1)), strict=True)
-        if not forbidden[i, j]
-    ]
-    heapq.heapify(heap)
-    while heap:
-        _, i, j, age_i, age_j = heapq.heappop(heap)
-        if i not in groups or j not in groups or (age[i], age[j]) != (age_i, age_j) or barred[i, j]:
-            continue
-        groups[i] |= groups.pop(j)
-        age[i] += 1
-        total[i] += total[j]
-        total[:, i] = total[i]
-        barred[i] |= barred[j]
-        barred[:, i] = barred[i]
-        for k in groups:
-            if k != i and not barred[i, k] and total[i, k] > 0:
-                a, b = min(i, k), max(i, k)
-                heapq.heappush(heap, (-total[i, k], a, b, int(age[a]), int(age[b])))
-    return list(groups.values())
-
-
-def _moved(
-    groups: list[set[int]], weight: NDArray[np.float64], forbidden: NDArray[np.bool_]
-) -> list[set[int]]:
-    """Moves single tracks to the group that gains most, or to one of their own, until none does."""
-    for _ in range(20):
-        changed = False
-        for node in range(len(weight)):
-            home = next(g for g in groups if node in g)
-            here = weight[node, list(home - {node})].sum()
-            best, gain = None, max(0.0, -here) + 1e-9
-            for group in groups:
-                others = list(group)
-                if group is home or forbidden[node, others].any():
-                    continue
-                if (better := weight[node, others].sum() - here) > gain:
-                    best, gain = group, better
-            if best is None and here >= -1e-9:
-                continue
-            home.discard(node)
-            if best is None:
-                groups.append({node})
-            else:
-                best.add(node)
-            groups = [g for g in groups if g]
-            changed = True
-        if not changed:
-            break
-    return groups
+    linker = Linker(calibration, constraints, settings, judgements)
+    return [linker.identity(group.tracks) for group in linker.update(tracklets)]

@@ -129,7 +129,7 @@ def test_the_vectors_in_memory_follow(filled: Gallery, place: Place, model: Mode
         filled.search(query)
         filled.life.erase(2, vacuum=False)
         for gallery in (filled, other):
-            mirror = gallery._mirror
+            mirror = gallery._searcher.mirror
             assert mirror is not None
             assert {hit.identity for hit in gallery.search(query)} == {1}
             rows = sum(count for group in mirror._groups for _, count in group.filled())

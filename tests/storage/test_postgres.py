@@ -144,8 +144,8 @@ def test_no_row_is_passed_over_by_a_search_beside_several_writers(
             writer.start()
         while any(writer.is_alive() for writer in writers):
             gallery.search(query)
-        assert gallery._mirror is not None
-        view = gallery._mirror.refresh
+        assert gallery._searcher is not None
+        view = gallery._searcher.mirror.refresh
         gallery.search(query)
         with gallery._database.read() as connection:
             held = sum(count for group in view(connection).groups for _, count in group)

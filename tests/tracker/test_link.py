@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid import Calibration, Embeddings
-from tracker import Constraints, LinkSettings, Tracklet, link
+from tracker import Constraints, LinkSettings, TrackerError, Tracklet, link
 
 SIZES = (8, 8, 8)
 CALIBRATION = Calibration(np.full((3, 3), 5.0, np.float32), np.full((3, 3), -8.0, np.float32))
@@ -111,3 +111,11 @@ def test_order_does_not_matter_and_constraints_always_hold(seed: int, random: ob
 def test_touching_tracks_of_one_camera_stay_apart(gap: float) -> None:
     tracks = [tracklet(1, "a", 0, 7, last=5), tracklet(2, "a", 5 + gap, 7)]
     assert groups(tracks) == {(1,), (2,)}
+
+
+def test_embeddings_of_two_models_are_refused() -> None:
+    one = tracklet(1, "a", 0, 7)
+    embeddings = one.embeddings
+    other = Embeddings(embeddings.vectors, embeddings.levels, embeddings.quality, (4, 12, 8))
+    with pytest.raises(TrackerError, match=r"\(8, 8, 8\) and \(4, 12, 8\)"):
+        link([one, Tracklet(2, "b", 9, 12, other)], CALIBRATION)

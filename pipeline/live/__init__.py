@@ -1,0 +1,1 @@
+"""Live monitoring: cameras read as they come, identities and alerts while people are there."""

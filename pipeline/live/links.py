@@ -1,0 +1,110 @@
+"""The thread that links what the worker stored, and looks for those on the watch list."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+
+from reid import ModelInfo
+from storage import Alert, Gallery, GalleryInfo, StorageError
+from tracker import LinkSettings, Observation
+
+from ..site import Site
+from .alerts import Alarm
+from .linker import LiveLinker
+
+LINK_SECONDS = 0.4
+"""Between two rounds of linking."""
+COUNT_SECONDS = 60.0
+"""Between two counts of what the gallery holds; longer where counting takes long."""
+
+
+class Links:
+    """Takes in stored observations from another thread.
+
+    Args:
+        gallery: opened for writing. say: told alerts, and errors (the next round tries again).
+
+    Attributes:
+        alerts: raised so far. info: the gallery's size when last counted.
+    """
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        model: ModelInfo,
+        site: Site,
+        settings: LinkSettings,
+        say: Callable[[Alert | Exception], None],
+    ) -> None:
+        now = time.time()
+        self.alerts, self.info = 0, None
+        self._gallery, self._say = gallery, say
+        self._linker = LiveLinker(
+            gallery, model.calibration, model.sizes, site.constraints, settings, now
+        )
+        self._alarm = Alarm(gallery, model.calibration, model.sizes, site.alerts, self._raised, now)
+        self._news: SimpleQueue[tuple[int, str, Sequence[Observation]]] = SimpleQueue()
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="linker", daemon=True)
+
+    alerts: int
+    info: GalleryInfo | None
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def put(self, track: int, camera: str, observations: Sequence[Observation]) -> None:
+        """Hands over observations of a track that were stored."""
+        self._news.put((track, camera, observations))
+
+    def change(self, site: Site) -> None:
+        """Keeps to another site's constraints and alerts from now on."""
+        self._linker.change(site.constraints)
+        self._alarm.settings = site.alerts
+
+    def close(self) -> None:
+        """Links what was handed over so far, then ends."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        count_at = float("-inf")
+        over = False
+        while not over:
+            over = self._stop.wait(LINK_SECONDS)
+            try:
+                self._round(time.time())
+                if time.monotonic() > count_at and not over:
+                    began = time.monotonic()
+                    self.info = self._gallery.info()
+                    took = time.monotonic() - began
+                    count_at = time.monotonic() + max(COUNT_SECONDS, 50 * took)
+            except Exception as error:
+                self._say(error)
+                if not isinstance(error, StorageError):
+                    return
+
+    def _round(self, now: float) -> None:
+        looked: dict[int, None] = {}
+        while True:
+            try:
+                number, camera, observations = self._news.get_nowait()
+            except Empty:
+                break
+            self._linker.see(number, camera, observations)
+            if any(o.vector is not None for o in observations):
+                looked[number] = None
+        self._linker.link(now)
+        self._alarm.refresh(now)
+        for number in looked:
+            track = self._linker.tracks.get(number)
+            if track is not None and track.is_mature(now):
+                self._alarm.look(track)
+
+    def _raised(self, alert: Alert) -> None:
+        self.alerts += 1
+        self._say(alert)

@@ -1,0 +1,145 @@
+"""The health of a watch as others read it: plain values, Prometheus' text, a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from .states import CameraHealth, CameraState
+from .watching import WatchHealth
+
+COLOURS = {CameraState.LIVE: "green", CameraState.CONNECTING: "cyan", CameraState.ENDED: "dim"}
+
+
+def plain(health: WatchHealth) -> dict[str, Any]:
+    """As values that JSON can hold."""
+    info = health.gallery
+    return {
+        "alive": health.alive,
+        "ready": health.ready,
+        "rate": round(health.rate, 2),
+        "trouble": health.trouble,
+        "alerts": health.alerts,
+        "gallery": None
+        if info is None
+        else {
+            "tracks": info.tracks,
+            "observations": info.observations,
+            "identities": info.identities,
+            "bytes": info.database_bytes + info.crop_bytes,
+        },
+        "cameras": [
+            {
+                **asdict(c),
+                "stale": c.stale,
+                "age": _rounded(c.age),
+                "delay": _rounded(c.delay),
+                "delay_median": _rounded(c.delay_median),
+            }
+            for c in health.cameras
+        ],
+    }
+
+
+_CAMERA: tuple[tuple[str, str, str], ...] = (
+    ("frames_total", "counter", "Frames that came."),
+    ("processed_total", "counter", "Frames that went through the stages."),
+    ("dropped_total", "counter", "Frames that came and were passed over."),
+    ("repeated_total", "counter", "Pictures exactly as the one before."),
+    ("lost_total", "counter", "Frames that did not decode."),
+    ("reconnects_total", "counter", "Connections after the first."),
+    ("bad_timestamps_total", "counter", "Timestamps that could not be right."),
+    ("up", "gauge", "Whether the newest real frame is young enough."),
+    ("frame_age_seconds", "gauge", "Age of the newest real frame."),
+    ("delay_seconds", "gauge", "From capture to stored, 95th percentile of the last frames."),
+)
+
+
+def prometheus(health: WatchHealth) -> str:
+    """In the text format 0.0.4 of Prometheus."""
+    lines: list[str] = []
+    for name, kind, text in _CAMERA:
+        lines += _head(f"nearfar_camera_{name}", kind, text)
+        for camera in health.cameras:
+            value = _values(camera)[name]
+            if value is not None:
+                lines.append(f'nearfar_camera_{name}{{camera="{_escaped(camera.camera)}"}} {value}')
+    lines += _head("nearfar_camera_state", "gauge", "1 for the state that the camera is in.")
+    for camera in health.cameras:
+        name = _escaped(camera.camera)
+        lines += [
+            f'nearfar_camera_state{{camera="{name}",state="{state}"}} {int(state is camera.state)}'
+            for state in CameraState
+        ]
+    info = health.gallery
+    room = None if info is None else info.database_bytes + info.crop_bytes
+    single: Iterable[tuple[str, str, str, float | None]] = (
+        ("inference_rate", "gauge", "Frames a second through the stages.", health.rate),
+        ("alerts_total", "counter", "Alerts raised since the start.", health.alerts),
+        ("gallery_writable", "gauge", "Whether the last write went well.", int(not health.trouble)),
+        ("gallery_identities", "gauge", "Identities.", None if info is None else info.identities),
+        (
+            "gallery_observations",
+            "gauge",
+            "Observations.",
+            None if info is None else info.observations,
+        ),
+        ("gallery_bytes", "gauge", "Database and pictures.", room),
+    )
+    for name, kind, text, value in single:
+        if value is not None:
+            lines += [*_head(f"nearfar_{name}", kind, text), f"nearfar_{name} {value}"]
+    return "\n".join(lines) + "\n"
+
+
+def table(cameras: Iterable[dict[str, Any]]) -> Table:
+    """A row a camera, of `plain`'s values."""
+    view = Table(box=None, pad_edge=False)
+    for head in ("camera", "state", "frames", "processed", "dropped", "age", "delay", "again"):
+        view.add_column(head, justify="left" if head in ("camera", "state") else "right")
+    view.add_column("")
+    for c in cameras:
+        state = CameraState(c["state"])
+        view.add_row(
+            c["camera"],
+            Text(state, style=COLOURS.get(state, "red")),
+            str(c["frames"]),
+            str(c["processed"]),
+            str(c["dropped"]),
+            "-" if c["age"] is None else f"{c['age']:.1f} s",
+            "-" if c["delay"] is None else f"{c['delay']:.2f} s",
+            str(c["reconnects"]),
+            Text(c["reason"], style="dim"),
+        )
+    return view
+
+
+def _values(camera: CameraHealth) -> dict[str, float | int | None]:
+    return {
+        "frames_total": camera.frames,
+        "processed_total": camera.processed,
+        "dropped_total": camera.dropped,
+        "repeated_total": camera.repeated,
+        "lost_total": camera.lost,
+        "reconnects_total": camera.reconnects,
+        "bad_timestamps_total": camera.bad_stamps,
+        "up": int(not camera.stale),
+        "frame_age_seconds": camera.age,
+        "delay_seconds": camera.delay,
+    }
+
+
+def _head(name: str, kind: str, text: str) -> list[str]:
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

@@ -1,0 +1,79 @@
+"""The health of a watch over HTTP: ``/healthz``, ``/readyz``, ``/status``, ``/metrics``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+from ..errors import CallError, PipelineError
+from .metrics import plain, prometheus
+from .watching import WatchHealth
+
+
+class HealthServer:
+    """Answers in threads of its own until it is closed.
+
+    Args:
+        place: ``HOST:PORT``; port 0 takes a free one. health: asked at each request.
+
+    Raises:
+        CallError: no such place. PipelineError: it is taken.
+    """
+
+    def __init__(self, place: str, health: Callable[[], WatchHealth]) -> None:
+        host, colon, port = place.rpartition(":")
+        if not colon or not port.isdecimal() or int(port) > 65535:
+            raise CallError(f"{place!r} is no place to listen: write HOST:PORT")
+
+        class Handler(_Handler):
+            ask = staticmethod(health)
+
+        try:
+            self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
+        except OSError as error:
+            raise PipelineError(
+                f"can't listen at {place} ({error.strerror}): choose another with --listen"
+            ) from error
+        self._server.daemon_threads = True
+        self.port = int(self._server.server_address[1])
+        self._thread = Thread(target=self._server.serve_forever, args=(0.2,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends it."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    ask: Callable[[], WatchHealth]
+    timeout = 10
+    server_version = "nearfar"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        health = self.ask()
+        if self.path == "/healthz":
+            self._answer(health.alive, "ok" if health.alive else "the worker hangs")
+        elif self.path == "/readyz":
+            self._answer(health.ready, "ok" if health.ready else health.trouble or "no frames")
+        elif self.path == "/status":
+            self._answer(True, json.dumps(plain(health)), "application/json")
+        elif self.path == "/metrics":
+            self._answer(True, prometheus(health), "text/plain; version=0.0.4; charset=utf-8")
+        else:
+            self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _answer(self, well: bool, text: str, kind: str = "text/plain; charset=utf-8") -> None:
+        body = (text.rstrip("\n") + "\n").encode()
+        self.send_response(200 if well else 503)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

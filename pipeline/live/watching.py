@@ -1,0 +1,312 @@
+"""`watch`: live cameras in, the newest frame of each first; identities and alerts as they come."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Lock, Thread
+from typing import Any
+
+from reid import Embedder
+from storage import (
+    Alert,
+    Gallery,
+    GalleryInfo,
+    GalleryModelMismatch,
+    StorageError,
+)
+
+from ..detect import Detector
+from ..engine import CameraRun, Engine
+from ..errors import DetectorError, PipelineError
+from ..frame import Frame
+from ..reindexing import embedding
+from ..settings import Settings
+from ..site import Camera, Site
+from .address import Address, resolve
+from .camera import LiveCamera
+from .links import Links
+from .states import CameraHealth, CameraState
+from .watched import COMMIT_SECONDS, WatchedCamera
+from .webhook import Messenger, Receiver, facts
+
+BATCH = 8
+"""Frames, each of another camera, that go through the stages at once."""
+TOLD_SECONDS = 60.0
+"""Between two messages of the same trouble."""
+RATE_SECONDS = 10.0
+"""Over which rates and delays are told."""
+
+Tell = Callable[[dict[str, Any]], None]
+"""Told what happens, as plain values: an ``event`` and what belongs to it."""
+
+
+@dataclass(frozen=True)
+class WatchHealth:
+    """A watch at one moment.
+
+    Args:
+        rate: frames a second that go through the stages. busy: when the worker last came round,
+            seconds ago. trouble: why the gallery can't be written now. alerts: raised since the
+            start. gallery: its size when last counted.
+    """
+
+    cameras: tuple[CameraHealth, ...]
+    rate: float
+    busy: float
+    trouble: str | None
+    alerts: int
+    gallery: GalleryInfo | None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker goes round."""
+        return self.busy < 30
+
+    @property
+    def ready(self) -> bool:
+        """Whether frames come in and results go out."""
+        seen = any(not c.stale for c in self.cameras)
+        return self.alive and self.trouble is None and (seen or not self.cameras)
+
+
+class Watch:
+    """Watches the cameras of a site until it is closed.
+
+    Everything that belongs to a run (trackers, sessions, what is not stored) lives in one thread,
+    the worker; linking and alerts in another; each camera in its own. `failure` is what ended the
+    work, None as long as it goes on.
+
+    Args:
+        gallery: opened for writing by the caller, who closes it. folder: of the site file.
+        tell: told each change, from any thread.
+
+    Raises:
+        PipelineError: a secret is missing. GalleryClaimed: another program watches a camera.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        folder: Path,
+        gallery: Gallery,
+        detector: Detector,
+        embedder: Embedder,
+        tell: Tell,
+        settings: Settings | None = None,
+    ) -> None:
+        settings = replace(settings or Settings(), commit_seconds=COMMIT_SECONDS)
+        self._engine = Engine(detector, embedder, gallery, site, settings)
+        self._gallery, self._folder, self._tell = gallery, folder, tell
+        self._arrived, self._stop = Event(), Event()
+        self._lock = Lock()
+        self._watched: dict[str, WatchedCamera] = {}
+        self._closing: list[LiveCamera] = []
+        self._sites: SimpleQueue[Site] = SimpleQueue()
+        self._steps: deque[tuple[float, int]] = deque(maxlen=1000)
+        self._round = time.monotonic()
+        self._trouble: str | None = None
+        self._told: dict[str, float] = {}
+        self.failure: Exception | None = None
+        gallery.watchlist.renew(embedding(embedder))
+        self._links = Links(gallery, embedder.info, site, settings.link, self._linker_says)
+        receiver = _receiver(site, folder)
+        try:
+            self._change(site)
+        except BaseException:
+            self._end_cameras()
+            raise
+        self._messenger = Messenger(gallery, receiver)
+        self._links.start()
+        self._worker = Thread(target=self._work, name="worker", daemon=True)
+        self._worker.start()
+
+    def change(self, site: Site) -> None:
+        """Adds, removes and changes cameras as another site says; the others go on untouched.
+
+        Raises:
+            PipelineError: a secret is missing; nothing is changed.
+        """
+        for camera in site.cameras.values():
+            if camera.source:
+                resolve(camera.source, self._folder)
+        self._messenger.receiver = _receiver(site, self._folder)
+        self._sites.put(site)
+        self._arrived.set()
+
+    def health(self) -> WatchHealth:
+        """How everything is now."""
+        with self._lock:
+            watched = [w.camera for w in self._watched.values()]
+        now = time.monotonic()
+        recent = [n for at, n in list(self._steps) if now - at < RATE_SECONDS]
+        return WatchHealth(
+            cameras=tuple(camera.health() for camera in watched),
+            rate=sum(recent) / RATE_SECONDS,
+            busy=now - self._round,
+            trouble=self._trouble,
+            alerts=self._links.alerts,
+            gallery=self._links.info,
+        )
+
+    def close(self) -> None:
+        """Finishes what is in hand, stores it, links it and ends all cameras."""
+        self._stop.set()
+        self._arrived.set()
+        self._worker.join()
+        self._links.close()
+        self._messenger.close()
+        self._end_cameras()
+
+    def _end_cameras(self) -> None:
+        watched = list(self._watched.values())
+        for camera in (*(w.camera for w in watched), *self._closing):
+            camera.stop()
+        for camera in (*(w.camera for w in watched), *self._closing):
+            camera.close()
+        for w in watched:
+            w.claim.close()
+
+    def _work(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._arrived.wait(0.1)
+                self._arrived.clear()
+                self._round = time.monotonic()
+                while not self._sites.empty():
+                    self._change_live(self._sites.get())
+                self._step()
+                self._store()
+            self._store(last=True)
+        except Exception as error:
+            self.failure = error
+
+    def _change_live(self, site: Site) -> None:
+        try:
+            self._change(site)
+        except (PipelineError, StorageError) as error:
+            self._tell({"event": "site", "problem": str(error)})
+
+    def _change(self, site: Site) -> None:
+        """Has the cameras be those of `site`."""
+        wanted = {
+            name: (camera, resolve(camera.source, self._folder))
+            for name, camera in site.cameras.items()
+            if camera.source
+        }
+        for name, watched in list(self._watched.items()):
+            if wanted.get(name) != watched.asked:
+                self._remove(name)
+        self._engine.site = site
+        self._links.change(site)
+        for name, (camera, address) in wanted.items():
+            if name not in self._watched:
+                self._add(name, camera, address)
+
+    def _add(self, name: str, camera: Camera, address: Address) -> None:
+        claim = self._gallery.claim(name)
+        live = LiveCamera(
+            name,
+            address,
+            arrived=self._arrived,
+            tell=self._camera_says,
+            transport=camera.transport,
+            fps=camera.fps,
+        )
+        with self._lock:
+            self._watched[name] = WatchedCamera((camera, address), live, claim)
+
+    def _remove(self, name: str) -> None:
+        watched = self._watched[name]
+        self._store_one(watched, last=True)
+        watched.camera.stop()
+        with self._lock:
+            del self._watched[name]
+        self._closing = [c for c in self._closing if not c.closed]
+        self._closing.append(watched.camera)
+        Thread(target=watched.camera.close, daemon=True).start()
+        watched.claim.close()
+        self._tell({"event": "camera", "camera": name, "state": "removed", "reason": ""})
+
+    def _step(self) -> None:
+        """Takes the newest frames through the stages, of those first who waited longest."""
+        waiting = [w for w in self._watched.values() if w.camera.has_new]
+        waiting.sort(key=lambda w: w.last_turn)
+        if len(waiting) > BATCH:
+            self._arrived.set()
+        going: list[WatchedCamera] = []
+        frames: list[tuple[CameraRun, Frame]] = []
+        for watched in waiting[:BATCH]:
+            try:
+                taken = watched.next(self._engine)
+            except StorageError as error:
+                self._in_trouble(error)
+                continue
+            if taken is not None:
+                going.append(watched)
+                frames.append(taken)
+        try:
+            self._engine.step(frames)
+        except DetectorError:  # before any tracker saw a frame: one of them may be to blame
+            for one in frames:
+                self._step_alone(one)
+        for watched in going:
+            watched.camera.processed += 1
+        self._steps.append((time.monotonic(), len(frames)))
+
+    def _step_alone(self, one: tuple[CameraRun, Frame]) -> None:
+        try:
+            self._engine.step([one])
+        except DetectorError as error:
+            self._tell_rarely("stages", f"{one[0].camera}: {error}")
+
+    def _store(self, last: bool = False) -> None:
+        for watched in list(self._watched.values()):
+            if last or watched.is_due():
+                self._store_one(watched, last)
+
+    def _store_one(self, watched: WatchedCamera, last: bool = False) -> None:
+        try:
+            stored = watched.store(self._gallery, last)
+        except GalleryModelMismatch:
+            raise
+        except StorageError as error:
+            self._in_trouble(error)
+            if dropped := watched.spare_memory():
+                self._tell_rarely("gallery", f"{dropped} boxes of {watched.camera.camera} dropped")
+            return
+        self._trouble = None
+        for track, observations in stored.items():
+            self._links.put(track, watched.camera.camera, observations)
+
+    def _tell_rarely(self, event: str, problem: str) -> None:
+        now = time.monotonic()
+        if now - self._told.get(event, float("-inf")) > TOLD_SECONDS:
+            self._told[event] = now
+            self._tell({"event": event, "problem": problem})
+
+    def _in_trouble(self, error: StorageError) -> None:
+        if self._trouble is None:
+            self._tell({"event": "gallery", "problem": str(error)})
+        self._trouble = str(error)
+
+    def _linker_says(self, news: Alert | Exception) -> None:
+        if isinstance(news, Alert):
+            self._messenger.wake.set()
+            self._tell({"event": "alert", **facts(news)})
+        elif isinstance(news, StorageError) and not isinstance(news, GalleryModelMismatch):
+            self._in_trouble(news)
+        else:
+            self.failure = news
+
+    def _camera_says(self, camera: str, state: CameraState, reason: str) -> None:
+        self._tell({"event": "camera", "camera": camera, "state": str(state), "reason": reason})
+
+
+def _receiver(site: Site, folder: Path) -> Receiver | None:
+    webhook = site.alerts.webhook
+    return None if webhook is None else Receiver.of(webhook, folder)

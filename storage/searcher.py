@@ -1,0 +1,51 @@
+"""Searches over the vectors in memory, which it keeps up with the database."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from threading import Lock
+
+from reid import Embeddings, ModelInfo
+
+from .database import Database
+from .errors import StorageError
+from .mirror import Mirror
+from .models import require_active
+from .records import SearchPage
+from .search import Limits, search
+
+
+class Searcher:
+    """May be asked by several threads at once.
+
+    Args:
+        model: whose vectors are compared. number: of the model in the gallery.
+    """
+
+    def __init__(self, database: Database, model: ModelInfo, number: int) -> None:
+        self._database, self._model, self._number = database, model, number
+        self.mirror = Mirror(model.sizes, number)
+        self._lock = Lock()
+
+    def page(self, query: Embeddings, limits: Limits, top: int, skip: int) -> SearchPage:
+        """See `Gallery.search_page`."""
+        if query.sizes != self._model.sizes:
+            raise StorageError(
+                f"the query has sub-vectors {query.sizes}, the gallery's model {self._model.name} "
+                f"has {self._model.sizes}: embed the picture with the gallery's model"
+            )
+        if not len(query):
+            raise StorageError("nothing to search for: give at least one embedding")
+        with ExitStack() as stack:
+            with self._lock:
+                connection = stack.enter_context(self._database.read())
+                require_active(connection, self._database.name, self._number)
+                view = self.mirror.refresh(connection)
+            return search(
+                connection, view, self._model.calibration, query, limits, top=top, skip=skip
+            )
+
+    def forget(self) -> None:
+        """Has the vectors in memory follow what was removed."""
+        with self._lock, self._database.read() as connection:
+            self.mirror.refresh(connection)

@@ -1,0 +1,164 @@
+"""Addresses, the ring of frames, times of capture, pauses."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import SourceError
+from pipeline.live.address import Address, is_live, resolve
+from pipeline.live.camera import Pauses
+from pipeline.live.ring import SLOTS, Ring, new_memory
+from pipeline.live.states import CameraState
+from pipeline.live.timeline import Timeline
+from pipeline.site import read_site
+
+from ..pipeline.conftest import ROOT
+
+SECRETS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=12, max_size=30)
+
+
+@given(SECRETS)
+def test_no_secret_is_shown(secret: str) -> None:
+    os.environ["A_SECRET"] = secret
+    sources = (
+        "rtsp://viewer:${A_SECRET}@host:8554/path",
+        "http://host/path?user=a&password=${A_SECRET}",
+        f"rtsp://viewer:{quote(secret, safe='')}@host/path",
+    )
+    for source in sources:
+        found = resolve(source, Path())
+        assert quote(secret, safe="") in found.url
+        said = f"can't open {found.url} with {secret} or {quote(secret, safe='')}"
+        for text in (found.shown, repr(found), found.masked(said)):
+            assert secret not in text
+            assert quote(secret, safe="") not in text
+
+
+def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHOLE", "rtsp://a:b%40c@cam/live")
+    (tmp_path / "word").write_text("hidden word\n")
+    assert resolve("${WHOLE}", tmp_path).url == "rtsp://a:b%40c@cam/live"
+    assert resolve("rtsp://a:${file:word}@[::1]:5/x", tmp_path) == Address(
+        "rtsp",
+        "rtsp://a:hidden%20word@[::1]:5/x",
+        "rtsp://***@[::1]:5/x",
+        ("hidden%20word", "hidden word"),
+    )
+    assert resolve("0", tmp_path).url == "/dev/video0"
+    assert resolve("a.mp4", tmp_path).url == str(tmp_path / "a.mp4")
+    assert [is_live(s) for s in ("rtsp://h/x", "0", "${WHOLE}", "a.mp4")] == [True] * 3 + [False]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("rtsp://a:${NOT_SET}@host/x", "no variable NOT_SET"),
+        ("rtsp://a:${file:nothing}@host/x", "nothing can't be read"),
+        ("ftp://a:word-71@host/x", "ftp://"),
+        ("rtsp://a:word-71@host:99999999/x", "check host and port"),
+    ],
+)
+def test_wrong_addresses(source: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words) as caught:
+        resolve(source, Path())
+    assert "word-71" not in str(caught.value)
+
+
+def test_the_ring_gives_whole_frames_or_none() -> None:
+    memory = new_memory()
+    writer, reader = Ring(memory), Ring(memory)
+    rng = np.random.default_rng(2)
+    images = [rng.integers(0, 255, (6, 8 + n, 3), np.uint8) for n in range(3 * SLOTS)]
+    for n, image in enumerate(images):
+        writer.write(n, image)
+        found = reader.read(n, *image.shape[:2])
+        assert found is not None
+        np.testing.assert_array_equal(found, image)
+        old = n - SLOTS
+        assert old < 0 or reader.read(old, *images[old].shape[:2]) is None
+    for ring in (writer, reader):
+        ring.close()
+    os.close(memory)
+
+
+STREAMS = st.lists(
+    st.tuples(
+        st.floats(0.001, 20), st.one_of(st.none(), st.floats(-1e5, 1e5)), st.floats(-5000, 5000)
+    ),
+    max_size=60,
+)
+
+
+@given(STREAMS)
+def test_times_go_forward_whatever_the_clocks_say(stream: list) -> None:
+    line, arrival = Timeline(), 0.0
+    before: tuple[int, float] | None = None
+    for step, stamp, base in stream:
+        arrival += step
+        now = line.time(arrival, stamp, base)
+        assert now <= arrival + base + 1.1 + 0.001 * len(stream)
+        if before is not None and before[0] == line.epoch:
+            assert now > before[1]
+        before = line.epoch, now
+
+
+def test_frames_that_come_late_are_dated_by_their_timestamps() -> None:
+    line = Timeline()
+    arrivals = [i / 10 for i in range(20)] + [4.9 + i / 1000 for i in range(30)] + [5.0]
+    times = [line.time(a, i / 10, 1000.0) for i, a in enumerate(arrivals)]
+    np.testing.assert_allclose(times, 1000 + np.arange(51) / 10, atol=0.03)
+    assert line.jumps == 0
+
+
+def test_wrong_timestamps_are_counted_and_not_believed() -> None:
+    line = Timeline()
+    stamps = [i / 10 for i in range(10)] + [500 + i / 10 for i in range(10)] + [0.0] * 10
+    times = [line.time(i / 10, s, 0.0) for i, s in enumerate(stamps)]
+    np.testing.assert_allclose(times, np.arange(30) / 10, atol=0.01)
+    assert line.jumps == 11
+
+
+def test_a_clock_that_is_set() -> None:
+    line = Timeline()
+    for i in range(10):
+        line.time(i / 10, i / 10, 1000.0)
+    assert line.time(1.0, 1.0, 4600.0) == pytest.approx(4601, abs=0.01)
+    assert (line.clock_jumps, line.epoch) == (1, 0)
+    assert line.time(1.1, 1.1, 1000.0) == pytest.approx(1001.1, abs=0.01)
+    assert (line.clock_jumps, line.epoch) == (2, 1)
+    slowly = [line.time(1.2 + i / 10, None, 1000.4) for i in range(2000)]
+    assert slowly[-1] == pytest.approx(1000.4 + 201.1, abs=0.01)
+    assert min(np.diff(slowly)) > 0.09
+
+
+@given(st.integers(0, 10_000))
+def test_pauses_grow_to_a_minute(seed: int) -> None:
+    pauses = Pauses(random.Random(seed))
+    waited = [next(pauses) for _ in range(20)]
+    total = 0.0
+    for pause in waited:
+        assert pause <= 60
+        assert pause <= 1.0 + 0.9 * total
+        total += pause
+    assert min(waited[-5:]) >= 48
+    pauses.reset()
+    assert next(pauses) < 1
+
+
+def test_the_site_file_of_the_docs_is_one(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "live.md").read_text()
+    (tmp_path / "site.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    site = read_site(tmp_path / "site.yaml")
+    assert [c.transport for c in site.cameras.values()] == ["tcp", "udp", "tcp", "tcp", "tcp"]
+    assert site.cameras["desk"].source == "0"
+    assert site.alerts.webhook is not None
+    for state in CameraState:
+        assert f"| {state} |" in text

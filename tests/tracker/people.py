@@ -1,0 +1,27 @@
+"""Tracks of people whose looks are known."""
+
+import numpy as np
+
+from reid import Calibration, Embeddings
+from tracker import Tracklet
+
+SIZES = (8, 8, 8)
+CALIBRATION = Calibration(np.full((3, 3), 5.0, np.float32), np.full((3, 3), -8.0, np.float32))
+
+
+def tracklet(
+    key: int,
+    camera: str,
+    first: float,
+    who: int,
+    level: int = 3,
+    last: float | None = None,
+    noise: float = 0.25,
+) -> Tracklet:
+    """Three looks at person `who`, for three seconds unless `last` is given."""
+    person = np.random.default_rng(who).normal(size=sum(SIZES))
+    around = np.random.default_rng(key + 1000).normal(size=(3, sum(SIZES)))
+    vectors = (person + noise * around).astype(np.float32)
+    vectors[:, sum(SIZES[:level]) :] = 0
+    embeddings = Embeddings(vectors, np.full(3, level, np.int8), np.ones(3, np.float32), SIZES)
+    return Tracklet(key, camera, first, first + 3 if last is None else last, embeddings)
