@@ -5,13 +5,17 @@ Changes need a page of this address or the header `X-Nearfar: 1`.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Path, Query, Response, UploadFile
+from fastapi import APIRouter, File, Form, Path, Query, Request, Response, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
 
 from pipeline.engine import encode
 
-from . import acting, looking
+from . import acting, looking, watching
 from .context import Administrator, Context, Here, Operator
 from .errors import ConsoleError
 from .looking import Wanted
@@ -24,11 +28,15 @@ from .models import (
     HoldIn,
     HoldOut,
     Identities,
+    LiveOut,
     Problem,
     QueryOut,
     Removal,
     Review,
     SearchOut,
+    WantedDone,
+    WantedIn,
+    WatchListOut,
     Who,
     WholeIdentity,
 )
@@ -37,6 +45,14 @@ from .uploads import MOST_BYTES, decode
 
 Number = Annotated[int, Path(ge=1, le=MOST)]
 Time = Annotated[float | None, Query(allow_inf_nan=False, description="UTC in seconds")]
+
+EVERY = 1.0
+"""Seconds between two looks of an open live page."""
+
+
+class EventStream(StreamingResponse):
+    media_type = "text/event-stream"
+
 
 router = APIRouter(
     prefix="/api/v1",
@@ -171,6 +187,46 @@ def hold(here: Administrator, body: HoldIn) -> HoldOut:
 def lift(here: Administrator, number: Number) -> None:
     """Lifts a legal hold."""
     here.gallery.life.lift(number)
+
+
+@router.get("/watchlist")
+def watchlist(here: Here) -> WatchListOut:
+    """Who is looked for, and the alerts that they raised."""
+    return watching.watchlist(here.gallery)
+
+
+@router.post("/watchlist", status_code=201)
+def look_for(here: Operator, body: WantedIn) -> WantedDone:
+    """Looks for a person from now on, or adds pictures of one who is looked for."""
+    return watching.look_for(here.console, here.gallery, body, here.user.name)
+
+
+@router.delete("/watchlist/{name}", status_code=204)
+def look_no_more(here: Operator, name: str) -> None:
+    """Looks for a person no more; the pictures go, alerts stay."""
+    here.gallery.watchlist.remove(name)
+
+
+@router.get("/live")
+def live(here: Here) -> LiveOut:
+    """What each camera sees, how it is, and the last alerts."""
+    return watching.live(here.gallery, here.shared.watch)
+
+
+@router.get("/live/events", include_in_schema=False, response_class=EventStream)
+async def live_events(here: Here, request: Request) -> EventStream:
+    """Server-sent events: a mark, whenever what `/live` answers has changed."""
+
+    async def events() -> AsyncIterator[str]:
+        last = None
+        while not await request.is_disconnected():
+            found = await run_in_threadpool(watching.live, here.gallery, here.shared.watch)
+            if (now := watching.mark(found)) != last:
+                last = now
+                yield f"data: {now}\n\n"
+            await asyncio.sleep(EVERY)
+
+    return EventStream(events())
 
 
 @router.get("/{path:path}", include_in_schema=False)

@@ -28,12 +28,19 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 be made to point at it."""
 
 
-def create_app(console: Console, *, sign_in: bool, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
+def create_app(
+    console: Console,
+    *,
+    sign_in: bool,
+    hosts: Sequence[str] = LOOPBACK,
+    watch: str | None = None,
+) -> FastAPI:
     """The application.
 
     Args:
         sign_in: whether people must sign in with an account of the gallery.
         hosts: the names it answers to; ``*`` for all.
+        watch: HOST:PORT at which a `nearfar watch` of the gallery tells of its health.
     """
     app = FastAPI(
         title="nearfar",
@@ -42,7 +49,9 @@ def create_app(console: Console, *, sign_in: bool, hosts: Sequence[str] = LOOPBA
         openapi_url="/api/v1/openapi.json",
         description=api.__doc__ or "",
     )
-    app.state.shared = Shared(console, Sessions(console.gallery.accounts) if sign_in else None)
+    app.state.shared = Shared(
+        console, Sessions(console.gallery.accounts) if sign_in else None, watch
+    )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     app.add_middleware(Headers)
     app.include_router(api.router)

@@ -250,3 +250,76 @@ class HoldIn(BaseModel):
 class Who(BaseModel):
     name: str
     role: str
+
+
+class WantedOut(BaseModel):
+    """Somebody who is looked for."""
+
+    name: str
+    added: float
+    pictures: int
+
+
+class AlertOut(BaseModel):
+    """Somebody who is looked for was seen; `state` is that of the message."""
+
+    id: int
+    wanted: str
+    camera: str
+    track: int
+    identity: int | None
+    time: float
+    seen: float
+    log_odds: float
+    crop: str | None
+    state: str
+    trouble: str | None
+
+
+class WatchListOut(BaseModel):
+    persons: list[WantedOut]
+    alerts: list[AlertOut] = Field(description="newest first")
+
+
+class WantedIn(BaseModel):
+    """A person to look for, by stored observations (`like`), a query, or both."""
+
+    name: str = Field(min_length=1, max_length=100)
+    like: list[Id] = Field(default=[], max_length=50)
+    query: str | None = None
+
+
+class WantedDone(BaseModel):
+    """`can_alert`: whether so many pictures can raise an alert at one false alarm a day."""
+
+    name: str
+    pictures: int
+    can_alert: bool
+
+
+class LiveSeen(BaseModel):
+    """Somebody whom a camera saw last."""
+
+    seen: Seen
+    identity: int | None
+
+
+class Tile(BaseModel):
+    """A camera; all but `camera` and `people` are null where no watch answers for it."""
+
+    camera: str
+    state: str | None = None
+    reason: str | None = None
+    stale: bool | None = None
+    age: float | None = Field(default=None, description="seconds since the newest real frame")
+    delay: float | None = Field(default=None, description="seconds from capture to stored")
+    people: list[LiveSeen]
+
+
+class LiveOut(BaseModel):
+    """What the cameras see, and whether a watch is running."""
+
+    watch: bool
+    trouble: str | None
+    tiles: list[Tile]
+    alerts: list[AlertOut] = Field(description="the last few, newest first")

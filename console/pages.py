@@ -16,13 +16,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipeline.outputs import iso
 from pipeline.pages import FAR, css_colour, span
 
-from . import acting, api, looking
+from . import acting, api, looking, watching
 from .api import Number
 from .context import Context, Here, Operator, shared_of
 from .errors import ConsoleError
 from .guard import check_origin
 from .looking import Wanted
-from .models import MOST, Act, ActName, Id, WholeIdentity
+from .models import MOST, Act, ActName, Id, WantedIn, WholeIdentity
 from .users import COOKIE, SESSION_SECONDS
 
 router = APIRouter(include_in_schema=False)
@@ -214,6 +214,42 @@ def review(
     """The least certain link: two pictures, two keys."""
     found = looking.review(here.gallery, passed)
     return _page(here, "review.html", found=found, passed=passed)
+
+
+@router.get("/live")
+def live(here: Here) -> HTMLResponse:
+    """A tile a camera, kept up by server-sent events."""
+    return _page(here, "live.html", found=watching.live(here.gallery, here.shared.watch))
+
+
+@router.get("/watchlist")
+def watchlist(here: Here) -> HTMLResponse:
+    """Who is looked for, and the alerts."""
+    return _page(here, "watchlist.html", found=watching.watchlist(here.gallery))
+
+
+@router.post("/watchlist")
+def look_for(
+    here: Operator,
+    name: Annotated[str, Form(min_length=1, max_length=100)],
+    like: Annotated[list[Id], Form(max_length=50)] = [],  # noqa: B006
+    query: Annotated[str | None, Form()] = None,
+) -> HTMLResponse:
+    """Looks for a person from now on."""
+    body = WantedIn(name=name, like=like, query=query)
+    done = watching.look_for(here.console, here.gallery, body, here.user.name)
+    enough = "" if done.can_alert else " So few can't raise an alert: add more."
+    said = f"{done.name} is looked for, by {done.pictures} pictures.{enough}"
+    notice = {"said": said, "undo": None}
+    return _page(here, "watchlist.html", found=watching.watchlist(here.gallery), notice=notice)
+
+
+@router.post("/watchlist/remove")
+def look_no_more(here: Operator, name: Annotated[str, Form()]) -> HTMLResponse:
+    """Looks for a person no more."""
+    here.gallery.watchlist.remove(name)
+    notice = {"said": f"{name} is no longer looked for.", "undo": None}
+    return _page(here, "watchlist.html", found=watching.watchlist(here.gallery), notice=notice)
 
 
 @router.get("/gallery")

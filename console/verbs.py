@@ -30,11 +30,14 @@ def serve(
     name: Annotated[
         list[str] | None, typer.Option("--name", help="name in the browser's address, if another")
     ] = None,
+    watch: Annotated[
+        str, typer.Option(help="HOST:PORT where a nearfar watch tells of its health, or none")
+    ] = "127.0.0.1:8320",
     embedder: Annotated[Path | None, typer.Option(help="embedder weights, the own if none")] = None,
     detector: Annotated[Path | None, typer.Option(help="detector weights, the own if none")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
-    """Open the gallery in the browser: search, review, erase.
+    """Open the gallery in the browser: search, review, watch.
 
     Example: `nearfar serve --gallery demo/gallery.db`, then open http://127.0.0.1:8080
 
@@ -51,8 +54,11 @@ def serve(
                 f"with nearfar users add NAME --gallery {gallery}"
             )
         eyes = Detector.load(detector, device) if detector else None
+        asked = None if watch == "none" else watch
         hosts = [*LOOPBACK, *(name or []), *([] if host in ("0.0.0.0", "::") else [host])]
-        app = create_app(Console(opened, model, eyes), sign_in=bool(accounts), hosts=hosts)
+        app = create_app(
+            Console(opened, model, eyes), sign_in=bool(accounts), hosts=hosts, watch=asked
+        )
         listener = _listener(host, port)
         shown = f"[{host}]" if ":" in host else host
         typer.echo(f"nearfar: open http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends)")

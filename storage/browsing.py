@@ -111,6 +111,37 @@ class Browse:
             ).all()
             return reading.identities(connection, track.identity_id.in_(ids)) if ids else []
 
+    def newest(self, per_camera: int) -> list[Sighting]:
+        """The newest picture of each of the tracks that ended last, some of each camera.
+
+        Newest first within a camera; cameras by name.
+        """
+        track, session, observation = schema.Track, schema.Session, schema.Observation
+        place = (
+            func.row_number()
+            .over(partition_by=session.camera_id, order_by=(track.last.desc(), track.id.desc()))
+            .label("place")
+        )
+        ranked = select(track.id, place).join(session, track.session_id == session.id).subquery()
+        latest = (
+            select(func.max(observation.id))
+            .join(ranked, ranked.c.id == observation.track_id)
+            .where(ranked.c.place <= per_camera, observation.crop_sha256.is_not(None))
+            .group_by(observation.track_id)
+        )
+        with self._database.read() as connection:
+            found = reading.sightings(connection, connection.scalars(latest).all())
+        return sorted(found.values(), key=lambda s: (s.camera, -s.time, -s.id))
+
+    def identity_of(self, tracks: Sequence[int]) -> dict[int, int | None]:
+        """The identity of each track that is there."""
+        track = schema.Track
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(track.id, track.identity_id).where(track.id.in_(tracks))
+            )
+            return {row[0]: row[1] for row in rows}
+
     def doubts(self, limit: int) -> list[Doubt]:
         """Links of the machine between tracks of one person, those with the least evidence first.
 

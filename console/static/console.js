@@ -43,3 +43,19 @@ document.addEventListener("keydown", (event) => {
   const button = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (button) { event.preventDefault(); button.click(); }
 });
+
+// The live page follows the server's events; the events end when another page is shown.
+let events = null;
+function follow() {
+  const live = document.getElementById("live");
+  if (events && !live) { events.close(); events = null; }
+  if (!live || events) return;
+  let first = true;
+  events = new EventSource(live.dataset.events);
+  events.onmessage = () => {
+    if (first) { first = false; return; }
+    htmx.ajax("GET", "/live", { target: "#live", select: "#live", swap: "outerHTML" });
+  };
+}
+document.addEventListener("htmx:afterSettle", follow);
+document.addEventListener("DOMContentLoaded", follow);

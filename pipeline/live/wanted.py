@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reid import Embedder
+from reid import Embedder, Embeddings
 from storage import Gallery
 
 from ..engine import encode
@@ -54,12 +54,18 @@ def add(
     heights = [float(height if height is not None else len(crop)) for crop in crops]
     looks = model.embed(crops, heights)
     with Gallery.open(gallery, model=model.info, create=True) as opened:
-        opened.watchlist.add(name, looks, [encode(crop) for crop in crops])
-        people = opened.watchlist.persons()
-        own = next(person.looks for person in people if person.name == name)
-        tracks = opened.watchlist.tracks_since(time.time() - DAY)
+        return add_looks(opened, name, looks, [encode(crop) for crop in crops])
+
+
+def add_looks(gallery: Gallery, name: str, looks: Embeddings, pictures: Sequence[bytes]) -> Added:
+    """Adds looks of a person and their JPEG files to the watch list; see `WatchList.add`."""
+    gallery.watchlist.add(name, looks, pictures)
+    assert gallery.model is not None  # or it could not have been added
+    people = gallery.watchlist.persons()
+    own = next(person.looks for person in people if person.name == name)
+    tracks = gallery.watchlist.tracks_since(time.time() - DAY)
     return Added(
         len(own),
-        most_resemblance(own, model.info.calibration),
+        most_resemblance(own, gallery.model.calibration),
         least_resemblance(1.0, tracks, len(people)),
     )

@@ -23,7 +23,7 @@ from console.state import Console
 from console.users import hash_password
 from pipeline import Detector
 from reid import Embedder
-from storage import Account, Gallery
+from storage import Account, Gallery, ObservationRow, TrackUpdate
 
 from .conftest import PEOPLE, Blocks, frame_of, png
 
@@ -203,6 +203,34 @@ def test_ten_links_by_keyboard(page: Page, url: str, gallery: Gallery) -> None:
     assert confirmed == left + 1
 
 
+def test_watching_for_somebody(page: Page, url: str, gallery: Gallery) -> None:
+    page.goto(f"{url}/identities/2")
+    page.get_by_label("Look for this person as").fill("lost child")
+    page.get_by_role("button", name="Watch for").click()
+    expect(page.get_by_role("status")).to_contain_text("lost child is looked for, by 2 pictures")
+    page.get_by_role("button", name="Look no more for lost child").click()
+    expect(page.get_by_role("status")).to_contain_text("no longer looked for")
+    assert gallery.watchlist.persons() == []
+
+
+def test_the_live_page_follows_what_is_stored(page: Page, url: str, gallery: Gallery) -> None:
+    page.goto(f"{url}/live")
+    near = page.get_by_role("region", name="camera near")
+    expect(near.locator("figure")).to_have_count(PEOPLE)
+    session = next(s for s in gallery.sessions() if s.camera == "near")
+    crop = gallery.browse.best(1)
+    assert crop is not None
+    assert crop.crop is not None
+    row = ObservationRow(2, 1e9 + 100, (0, 0, 20, 40), 0.9, 1, 0.9, crop=gallery.crop(crop.crop))
+    gallery.append(session.id, 3, 0, [TrackUpdate(77, [row])], "done")
+    expect(near.locator("figure").first).to_contain_text("not yet known")
+    track = next(t.id for t in gallery.tracks(looks=0) if t.number == 77)
+    gallery.save_identities({track: "new"}, {})
+    expect(near.locator("figure").first).to_contain_text("identity 6")
+    page.get_by_role("link", name="Gallery").click()
+    expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
+
+
 def test_erasing_asks_first(page: Page, url: str, gallery: Gallery) -> None:
     page.goto(f"{url}/identities/5")
     page.get_by_role("link", name="Erase").click()
@@ -252,6 +280,8 @@ def test_pages_can_be_used_by_everybody(
         "/identities/1",
         "/identities/1/erase",
         "/review",
+        "/live",
+        "/watchlist",
         "/gallery",
         "/api",
         "/sign-in",

@@ -1,0 +1,112 @@
+"""The watch list and the live page behind the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from console import create_app
+from console.state import Console
+from pipeline.live.server import HealthServer
+from pipeline.live.states import CameraHealth, CameraState
+from pipeline.live.watching import WatchHealth
+from reid import Embedder
+from storage import Gallery
+
+from .conftest import OWN, png
+
+Crops = dict[tuple[int, int], np.ndarray]
+
+
+def test_somebody_is_looked_for_by_what_is_stored_and_sent(
+    client: TestClient, gallery: Gallery, crops: Crops
+) -> None:
+    seen = gallery.browse.best(1)
+    assert seen is not None
+    sent = client.post("/api/v1/queries", files={"picture": png(crops[0, 0])}, headers=OWN).json()
+    body = {"name": "lost child", "like": [seen.id], "query": sent["id"]}
+    made = client.post("/api/v1/watchlist", json=body, headers=OWN)
+    assert made.json()["pictures"] == 2
+    (person,) = gallery.watchlist.persons()
+    assert (person.name, len(person.looks)) == ("lost child", 2)
+    listed = client.get("/api/v1/watchlist").json()["persons"]
+    assert [(p["name"], p["pictures"]) for p in listed] == [("lost child", 2)]
+    assert client.delete("/api/v1/watchlist/lost child", headers=OWN).status_code == 204
+    assert gallery.watchlist.persons() == []
+    assert client.delete("/api/v1/watchlist/lost child", headers=OWN).status_code == 404
+    for wrong, code in (
+        ({"name": "x"}, 422),
+        ({"name": "x", "like": [999_999]}, 404),
+        ({"name": "", "like": [seen.id]}, 422),
+        ({"name": "x", "query": "gone"}, 404),
+    ):
+        assert client.post("/api/v1/watchlist", json=wrong, headers=OWN).status_code == code
+
+
+def test_an_alert_is_shown_with_its_picture(client: TestClient, gallery: Gallery) -> None:
+    seen = gallery.browse.best(1)
+    assert seen is not None
+    assert seen.crop is not None
+    client.post("/api/v1/watchlist", json={"name": "ada", "like": [seen.id]}, headers=OWN)
+    gallery.watchlist.raise_alert("ada", seen.track, seen.time, 7.5, 5.0, seen.crop, send=False)
+    for found in (client.get("/api/v1/watchlist").json(), client.get("/api/v1/live").json()):
+        (alert,) = found["alerts"]
+        assert (alert["wanted"], alert["camera"], alert["log_odds"]) == ("ada", seen.camera, 7.5)
+        assert client.get(alert["crop"]).content == gallery.crop(seen.crop)
+
+
+@pytest.fixture
+def watched(gallery: Gallery, embedder: Embedder) -> Iterator[TestClient]:
+    """A console beside a watch whose camera `far` is down."""
+    near = CameraHealth(
+        "near",
+        "rtsp://near",
+        CameraState.LIVE,
+        "",
+        9,
+        9,
+        0,
+        0,
+        0,
+        0,
+        0.2,
+        (480, 640),
+        0.4,
+        0.3,
+        0,
+        0,
+    )
+    reason = "nobody answers at far:554"
+    far = replace(near, camera="far", state=CameraState.UNREACHABLE, reason=reason, age=31.0)
+    health = WatchHealth((near, far), 9.5, 0.1, None, 0, None)
+    server = HealthServer("127.0.0.1:0", lambda: health)
+    app = create_app(Console(gallery, embedder), sign_in=False, watch=f"127.0.0.1:{server.port}")
+    yield TestClient(app, base_url="http://127.0.0.1")
+    server.close()
+
+
+def test_tiles_say_how_cameras_are(watched: TestClient, client: TestClient) -> None:
+    found = watched.get("/api/v1/live").json()
+    assert found["watch"]
+    tiles = {t["camera"]: t for t in found["tiles"]}
+    assert tiles["near"]["state"] == "live"
+    assert tiles["far"]["stale"]
+    assert tiles["far"]["reason"] == "nobody answers at far:554"
+    assert len(tiles["near"]["people"]) == 5
+    assert {p["identity"] for p in tiles["near"]["people"]} == set(range(1, 6))
+    page = watched.get("/live").text
+    assert "nobody answers at far:554" in page
+    alone = client.get("/api/v1/live").json()
+    assert not alone["watch"]
+    assert [t["state"] for t in alone["tiles"]] == [None, None]
+
+
+def test_a_watch_that_does_not_answer(gallery: Gallery, embedder: Embedder) -> None:
+    app = create_app(Console(gallery, embedder), sign_in=False, watch="127.0.0.1:9")
+    found = TestClient(app, base_url="http://127.0.0.1").get("/api/v1/live").json()
+    assert "no watch listens at 127.0.0.1:9" in found["trouble"]
+    assert len(found["tiles"]) == 2
