@@ -49,6 +49,7 @@ from tests.live.clips import access_units, write_units  # noqa: E402
 from tests.live.places import RtspServer, free_port, rtsp_server  # noqa: E402
 from tests.live.receiver import is_signed, receiver  # noqa: E402
 from tests.pipeline.conftest import encode  # noqa: E402
+from tracker import overlap  # noqa: E402
 
 FPS = 10
 SIZE = (480, 640)
@@ -272,8 +273,12 @@ def offset(rows: list[BoxRow], truth: Truth) -> int:
     """How many frames of a clip went by before the first that came."""
     some = rows[:: max(1, len(rows) // 200)]
 
-    def fit(shift: int) -> int:
-        return sum(who_is(truth.get(r.frame + shift, []), r.box) is not None for r in some)
+    def fit(shift: int) -> float:
+        total = 0.0
+        for row in some:
+            if boxes := truth.get(row.frame + shift):
+                total += float(overlap(np.array([row.box]), np.array([b.box for b in boxes])).max())
+        return total
 
     return max(range(40), key=fit)
 

@@ -34,11 +34,12 @@ def box_of(person: int, frame: int) -> tuple[float, float, float, float]:
 
 def test_pairs_of_tracks(soak: ModuleType) -> None:
     truth = {"gate": {f: [Labelled(p, box_of(p, f)) for p in (1, 2)] for f in range(20)}}
+    seen = ((1, 1, 7, range(8)), (1, 2, 7, range(8, 20)), (2, 3, 8, range(20)))
     rows = [
         BoxRow(f, identity, track, box_of(person, f), 0.9)
-        for person, track, identity, frames in ((1, 1, 7, range(8)), (1, 2, 7, range(8, 20)), (2, 3, 8, range(20)))
+        for person, track, identity, frames in seen
         for f in frames
-    ]  # fmt: skip
+    ]
     assert soak.pairwise({"gate": rows}, truth) == 1
     all_one = [BoxRow(r.frame, 7, r.track, r.box, r.score) for r in rows]
     assert soak.pairwise({"gate": all_one}, truth) == pytest.approx(0.5)
