@@ -335,7 +335,7 @@ def outages(options: argparse.Namespace) -> dict[str, Any]:
                     break
                 time.sleep(0.1)
             back.append(time.monotonic() - began)
-            time.sleep(chance.uniform(2, 6))
+            time.sleep(chance.uniform(11, 14))
         time.sleep(10)
         after = one.resources()
         others_again = {n: one.cameras()[n]["reconnects"] for n in others}
