@@ -88,8 +88,13 @@ def prepare(folder: Path) -> dict[str, Path]:
     return units
 
 
-def truth_of(folder: Path, camera: str) -> Truth:
-    """True boxes of a clip, in pixels of the letterbox."""
+def truth_of(folder: Path, camera: str, whole: bool = False) -> Truth:
+    """True boxes of a clip, in pixels of the letterbox, or of the `whole` picture."""
+    if whole:
+        return {
+            frame: [Labelled(b.identity, b.box, b.visibility) for b in boxes]
+            for frame, boxes in read_truth(folder / "scene" / f"{camera}.txt").items()
+        }
     video = open_source(folder / "scene" / f"{camera}.mp4", camera)
     height, width = next(video.frames()).image.shape[:2]
     scale = SIZE[1] / width
@@ -385,10 +390,15 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def alerts(options: argparse.Namespace) -> dict[str, Any]:
-    """One person of the scene on the watch list, by pictures of the near camera; the far camera
-    plays the scene, and the webhook's receiver is down for the first minute."""
+    """One person of the scene on the watch list, by pictures of the near cameras; the far camera
+    plays the scene (960 x 540, people of 40 px), and the webhook's receiver is down for the first
+    minute."""
     folder, what = options.clips, options.what
     prepare(folder)
+    clip = folder / "far-whole.units"
+    if not clip.exists():
+        images = (f.image for f in open_source(folder / "scene" / "far.mp4", "far").frames())
+        write_units(clip, access_units(images, FPS))
     pictures = pictures_of(folder, options.person)
     gallery = folder / f"{what}.db"
     for old in folder.glob(f"{what}.db*"):
@@ -397,7 +407,7 @@ def alerts(options: argparse.Namespace) -> dict[str, Any]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([*call, "--gallery", str(gallery)], env=environment, check=True)
     port = free_port()
-    with rtsp_server(FPS, {"far": folder / "far.units"}) as server:
+    with rtsp_server(FPS, {"far": clip}) as server:
         site = write_site(folder / f"{what}.yaml", {"far": server.url("far")}, options.fps)
         with site.open("a") as more:
             more.write(f"alerts: {{webhook: {{url: 'http://127.0.0.1:{port}/', secret: word}}}}\n")
@@ -410,7 +420,7 @@ def alerts(options: argparse.Namespace) -> dict[str, Any]:
             while time.monotonic() < deadline and not settled(gallery):
                 time.sleep(0.5)
         one.end()
-    truth = truth_of(folder, "far")
+    truth = truth_of(folder, "far", whole=True)
     with Gallery.open(gallery, read_only=True) as opened:
         raised = opened.watchlist.alerts()
         (session,) = opened.sessions()
@@ -446,7 +456,7 @@ def pictures_of(folder: Path, person: int, number: int = 6) -> list[Path]:
     """Crops of a person from the near cameras, spread over its time there."""
     paths = []
     for camera in ("near", "near2"):
-        truth = truth_of(folder, camera)
+        truth = truth_of(folder, camera, whole=True)
         seen = {
             frame: box.box
             for frame, boxes in truth.items()
@@ -458,7 +468,7 @@ def pictures_of(folder: Path, person: int, number: int = 6) -> list[Path]:
             if (seen)
             else set()
         )
-        for frame in open_source(folder / f"{camera}.mp4", camera).frames():
+        for frame in open_source(folder / "scene" / f"{camera}.mp4", camera).frames():
             if frame.index in chosen:
                 paths.append(folder / f"wanted-{camera}-{frame.index}.png")
                 cv2.imwrite(str(paths[-1]), cut_out(frame.image, seen[frame.index]))
