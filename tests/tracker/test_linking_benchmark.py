@@ -24,15 +24,16 @@ def test_a_small_set_and_a_cost(tmp_path: Path) -> None:
     cost = facts.pop("cost of 60")
     assert cost["tracks"] == 60
     assert cost["seconds"] > 0
+    assert cost["update_seconds"] > 0
     assert cost["peak_mb"] >= cost["given_mb"] > 20
-    assert len(facts) == 4
-    for title, sides in facts.items():
-        assert title.endswith("16 tracks of 4 people")
+    assert len(facts) == 5
+    for sides in facts.values():
         assert set(sides) == {
             "nearfar",
             "nearfar, best prior",
             "level-blind",
             "level-blind, best prior",
+            "complete linkage",
         }
         for figures in sides.values():
             assert all(0 <= figures[k] <= 1 for k in ("precision", "recall", "f1", "idf1"))
