@@ -103,11 +103,15 @@ def test_a_start_is_taken_as_it_is_and_goes_on_like_a_run_that_never_stopped() -
     assert [g.tracks for g in resumed.update(tracks[8:])] == [
         g.tracks for g in whole.update(tracks[8:])
     ]
-    odd = Linker(CALIBRATION)
-    odd.start(tracks[:8], dict.fromkeys(range(8), "all") | {3: None})
-    (group,) = odd.update([tracklet(99, "c9", 990, who=77)])
-    assert group.tracks == (99,)
-    assert odd.identity(range(8)).tracks == tuple(range(8))
+
+
+def test_a_wrong_start_is_mended_where_it_is_looked_at() -> None:
+    tracks = [tracklet(k, f"c{k % 3}", 10.0 * k, who=k % 4) for k in range(8)]
+    linker = Linker(CALIBRATION)
+    linker.start(tracks, dict.fromkeys(range(8), "all") | {3: None})
+    kept = Kept(linker)
+    kept.update(tracks)
+    assert kept.groups == {(k, k + 4) for k in range(4)}
 
 
 def test_later_looks_join_and_part() -> None:
