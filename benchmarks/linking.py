@@ -1,7 +1,7 @@
 """How well tracks are linked over cameras of unlike resolution, beside what else one would do.
 
     python benchmarks/linking.py [--market TAR] [--caviar TAR] [--scene] [--peers FOLDER]
-                                 [--cost N...] [--threads N] [--json]
+                                 [--cost N...] [--plot FILE] [--threads N] [--json]
 
 Tracks are given, so that linking alone is judged:
 
@@ -23,7 +23,7 @@ know; ``best prior`` gives nearfar the same favour.
 
 Precision, recall and F1 are over pairs of tracks; IDF1 is over crops, with the best one-to-one
 mapping of true people and found ones. ``--cost`` links random tracks of that many, each number in a
-process of its own.
+process of its own, and then twenty more; ``--plot`` draws what it took.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -126,18 +126,35 @@ def cost(n: int) -> Facts:
     given = random_tracklets(n)
     later = random_tracklets(LIVE, seed=1)
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    linker, started = Linker(calibration), perf_counter()
+    linker, started, worked = Linker(calibration), perf_counter(), process_time()
     found = linker.update(given)
-    linked_at = perf_counter()
+    linked_at, work = perf_counter(), process_time() - worked
     linker.update(Tracklet(n + t.key, t.camera, t.first, t.last, t.embeddings) for t in later)
     return {
         "tracks": n,
         "seconds": linked_at - started,
+        "cpu_seconds": work,
         "update_seconds": perf_counter() - linked_at,
         "identities": len(found),
         "given_mb": held,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def plot(costs: Sequence[Facts], path: Path) -> None:
+    """Seconds, and memory beyond the tracks themselves, over the number of tracks."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    n = [facts["tracks"] for facts in costs]
+    for key, label in (("seconds", "all at once"), ("update_seconds", f"{LIVE} more, live")):
+        left.loglog(n, [facts[key] for facts in costs], "o-", label=label)
+    right.loglog(n, [max(1, f["peak_mb"] - f["given_mb"]) for f in costs], "o-", color="tab:green")
+    left.set(xlabel="tracks", ylabel="seconds")
+    left.legend()
+    right.set(xlabel="tracks", ylabel="MB beside the tracks")
+    figure.savefig(path, dpi=100)
 
 
 def table(title: str, rows: dict[str, Facts]) -> str:
@@ -158,6 +175,7 @@ def main() -> None:
     parser.add_argument("--scene", action="store_true", help="the rendered scene")
     parser.add_argument("--peers", type=Path, metavar="FOLDER", help="weights of others")
     parser.add_argument("--cost", type=int, nargs="+", metavar="N", default=[])
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="picture of --cost")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of the networks")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -172,11 +190,14 @@ def main() -> None:
         facts = results[f"cost of {n}"] = json.loads(done.stdout)
         if not asked.json:
             print(
-                f"{n:>8} tracks {facts['seconds']:>8.1f} s, {LIVE} more "
-                f"{1000 * facts['update_seconds']:>6.0f} ms {facts['peak_mb']:>8.0f} MB "
-                f"({facts['given_mb']:.0f} MB before), {facts['identities']} identities",
+                f"{n:>8} tracks {facts['seconds']:>8.1f} s ({facts['cpu_seconds']:.1f} s of CPU), "
+                f"{LIVE} more {1000 * facts['update_seconds']:>6.0f} ms, "
+                f"{facts['peak_mb']:>8.0f} MB ({facts['given_mb']:.0f} MB before), "
+                f"{facts['identities']} identities",
                 flush=True,
             )
+    if asked.plot:
+        plot(list(results.values()), asked.plot)
     sides = Sides(Embedder.load(threads=asked.threads), asked.peers, asked.threads)
     for title, tracks, constraints, timed in _sets(asked):
         title = f"{title}: {len(tracks)} tracks of {len({t.person for t in tracks})} people"

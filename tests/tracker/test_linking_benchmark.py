@@ -16,8 +16,10 @@ SCRIPT = str(Path(__file__).parents[2] / "benchmarks" / "linking.py")
 
 def test_a_small_set_and_a_cost(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
     write_people(tmp_path / "set", seed=3, people=8, views=4, height=96)
     call = [sys.executable, SCRIPT, "--market", str(tmp_path / "set"), "--cost", "60", "--json"]
+    call += ["--plot", str(tmp_path / "cost.png")]
     done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
@@ -38,3 +40,4 @@ def test_a_small_set_and_a_cost(tmp_path: Path) -> None:
         for figures in sides.values():
             assert all(0 <= figures[k] <= 1 for k in ("precision", "recall", "f1", "idf1"))
         assert sides["nearfar, best prior"]["f1"] >= sides["nearfar"]["f1"]
+    assert (tmp_path / "cost.png").stat().st_size > 1000
