@@ -1,7 +1,9 @@
 """The gallery: what was seen where and when, who it was, and the search for a person."""
 
+from .accounts import Account, Accounts
 from .audit import AuditEntry, AuditLog, AuditProof
 from .backend import Claim
+from .browsing import Browse, Doubt
 from .copying import copy, export, import_
 from .errors import (
     GalleryClaimed,
@@ -39,17 +41,22 @@ from .records import (
 )
 from .reindexing import reindex
 from .removal import Removed
+from .rules import Rule
 from .watchlist import Alert, Wanted, WatchList
 
 __all__ = [
+    "Account",
+    "Accounts",
     "Alert",
     "Appearance",
     "AuditEntry",
     "AuditLog",
     "AuditProof",
     "BoxRow",
+    "Browse",
     "Change",
     "Claim",
+    "Doubt",
     "Gallery",
     "GalleryClaimed",
     "GalleryDamaged",
@@ -70,6 +77,7 @@ __all__ = [
     "People",
     "Removed",
     "Repair",
+    "Rule",
     "SearchHit",
     "SearchPage",
     "Session",
