@@ -426,11 +426,13 @@ def alerts(options: argparse.Namespace) -> dict[str, Any]:
         (session,) = opened.sessions()
         rows = opened.boxes(session.id)
         shift = offset(rows, truth)
-        shown = {}
+        shown: dict[int, int | None] = {}
+        length = Scene(cameras=4).frame_count
         for alert in raised:
             own = [row for row in rows if row.track == alert.track]
-            seen = (who_is(truth.get(r.frame + shift, []), r.box) for r in own)
-            shown[alert.id] = Counter(who for who in seen if who is not None).most_common(1)[0][0]
+            seen = (who_is(truth.get((r.frame + shift) % length, []), r.box) for r in own)
+            votes = Counter(who for who in seen if who is not None).most_common(1)
+            shown[alert.id] = votes[0][0] if votes else None
     seen = sorted(f for f, b in truth.items() if any(x.identity == options.person for x in b))
     heights = [x.box[3] for b in truth.values() for x in b if x.identity == options.person]
     return {
