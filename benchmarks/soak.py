@@ -23,6 +23,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -371,8 +372,7 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
                 wrong = opened.check()
                 if wrong:
                     raise SystemExit(f"after a kill: {wrong}")
-                last = opened.info().last or 0.0
-            lost.append(killed - last)
+            lost.append(killed - last_commit(gallery))
             one = Watched(site, gallery, options.input)
         one.all_live()
         one.end()
@@ -381,8 +381,8 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "kills": options.times,
         "sound": sound,
-        "since_last_stored_worst": max(lost),
-        "since_last_stored_median": float(np.median(lost)),
+        "seconds_lost_worst": max(lost),
+        "seconds_lost_median": float(np.median(lost)),
         "observations": info.observations,
         "identities": info.identities,
         "servers": len(servers),
@@ -475,6 +475,16 @@ def pictures_of(folder: Path, person: int, number: int = 6) -> list[Path]:
                 paths.append(folder / f"wanted-{camera}-{frame.index}.png")
                 cv2.imwrite(str(paths[-1]), cut_out(frame.image, seen[frame.index]))
     return paths
+
+
+def last_commit(gallery: Path) -> float:
+    """When the frames of the camera that lags most were last stored, UTC in seconds."""
+    connection = sqlite3.connect(gallery)
+    try:
+        newest = "SELECT max(updated) FROM session GROUP BY camera_id"
+        return float(min(row[0] for row in connection.execute(newest)))
+    finally:
+        connection.close()
 
 
 def soak(options: argparse.Namespace) -> dict[str, Any]:
