@@ -45,19 +45,25 @@ def market(path: Path) -> list[Track]:
     ]
 
 
-def caviar(path: Path) -> list[Track]:
-    """A near and a far track of each person of CAVIAR4REID who has both; all people are before
-    one camera at one time, so that no two tracks of a camera are one person."""
+def caviar(path: Path) -> tuple[list[Track], list[Track]]:
+    """A near and a far track of each person of CAVIAR4REID who has both, and those of them whom the
+    weights that ship were not trained on; all people are before one camera at one time, so that no
+    two tracks of a camera are one person."""
+    from training.camera import held_out
     from training.datasets import read_set
 
     groups: dict[tuple[str, int], Pictures] = {}
+    unseen = set()
     for crop in read_set("caviar", path):
         groups.setdefault((crop.identity, crop.camera), []).append(crop.image)
-    return [
+        if held_out(crop):
+            unseen.add(crop.identity)
+    tracks = [
         Track(person, str(camera), 10.0 * camera, 10.0 * camera + 5, crops, (1.0,) * len(crops))
         for (person, camera), crops in sorted(groups.items())
         if (person, 3 - camera) in groups
     ]
+    return tracks, [t for t in tracks if t.person in unseen]
 
 
 def scene(seed: int = 31, people: int = 40, cameras: int = 6) -> tuple[list[Track], Constraints]:

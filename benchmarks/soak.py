@@ -3,6 +3,7 @@
     python benchmarks/soak.py keep-up CLIPS              # delay, share of frames, identities
     python benchmarks/soak.py outages CLIPS --minutes 20 # one camera freezes and dies over and over
     python benchmarks/soak.py kills CLIPS --times 30     # SIGKILL at random moments
+    python benchmarks/soak.py alerts CLIPS --person 3    # the watch list, far away
     python benchmarks/soak.py soak CLIPS --minutes 60 --csv curve.csv
 
 CLIPS is a folder; the clips are rendered into it the first time (640 x 480, 10 frames a second,
@@ -22,6 +23,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -39,13 +41,16 @@ import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
 from pipeline import process  # noqa: E402
+from pipeline.engine import cut_out  # noqa: E402
 from pipeline.score import Labelled, who_is  # noqa: E402
 from pipeline.sources import open_source  # noqa: E402
 from samples import Scene, read_truth, render  # noqa: E402
 from storage import BoxRow, Gallery  # noqa: E402
 from tests.live.clips import access_units, write_units  # noqa: E402
 from tests.live.places import RtspServer, free_port, rtsp_server  # noqa: E402
+from tests.live.receiver import is_signed, receiver  # noqa: E402
 from tests.pipeline.conftest import encode  # noqa: E402
+from tracker import overlap  # noqa: E402
 
 FPS = 10
 SIZE = (480, 640)
@@ -84,8 +89,13 @@ def prepare(folder: Path) -> dict[str, Path]:
     return units
 
 
-def truth_of(folder: Path, camera: str) -> Truth:
-    """True boxes of a clip, in pixels of the letterbox."""
+def truth_of(folder: Path, camera: str, whole: bool = False) -> Truth:
+    """True boxes of a clip, in pixels of the letterbox, or of the `whole` picture."""
+    if whole:
+        return {
+            frame: [Labelled(b.identity, b.box, b.visibility) for b in boxes]
+            for frame, boxes in read_truth(folder / "scene" / f"{camera}.txt").items()
+        }
     video = open_source(folder / "scene" / f"{camera}.mp4", camera)
     height, width = next(video.frames()).image.shape[:2]
     scale = SIZE[1] / width
@@ -269,8 +279,12 @@ def offset(rows: list[BoxRow], truth: Truth) -> int:
     """How many frames of a clip went by before the first that came."""
     some = rows[:: max(1, len(rows) // 200)]
 
-    def fit(shift: int) -> int:
-        return sum(who_is(truth.get(r.frame + shift, []), r.box) is not None for r in some)
+    def fit(shift: int) -> float:
+        total = 0.0
+        for row in some:
+            if boxes := truth.get(row.frame + shift):
+                total += float(overlap(np.array([row.box]), np.array([b.box for b in boxes])).max())
+        return total
 
     return max(range(40), key=fit)
 
@@ -327,7 +341,7 @@ def outages(options: argparse.Namespace) -> dict[str, Any]:
                     break
                 time.sleep(0.1)
             back.append(time.monotonic() - began)
-            time.sleep(chance.uniform(2, 6))
+            time.sleep(chance.uniform(11, 14))
         time.sleep(10)
         after = one.resources()
         others_again = {n: one.cameras()[n]["reconnects"] for n in others}
@@ -358,8 +372,7 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
                 wrong = opened.check()
                 if wrong:
                     raise SystemExit(f"after a kill: {wrong}")
-                last = opened.info().last or 0.0
-            lost.append(killed - last)
+            lost.append(killed - last_commit(gallery))
             one = Watched(site, gallery, options.input)
         one.all_live()
         one.end()
@@ -368,12 +381,110 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "kills": options.times,
         "sound": sound,
-        "since_last_stored_worst": max(lost),
-        "since_last_stored_median": float(np.median(lost)),
+        "seconds_lost_worst": max(lost),
+        "seconds_lost_median": float(np.median(lost)),
         "observations": info.observations,
         "identities": info.identities,
         "servers": len(servers),
     }
+
+
+def alerts(options: argparse.Namespace) -> dict[str, Any]:
+    """One person of the scene on the watch list, by pictures of the near cameras; the far camera
+    plays the scene (960 x 540, people of 40 px), and the webhook's receiver is down for the first
+    minute."""
+    folder, what = options.clips, options.what
+    prepare(folder)
+    clip = folder / "far-whole.units"
+    if not clip.exists():
+        images = (f.image for f in open_source(folder / "scene" / "far.mp4", "far").frames())
+        write_units(clip, access_units(images, FPS))
+    pictures = pictures_of(folder, options.person)
+    gallery = folder / f"{what}.db"
+    for old in folder.glob(f"{what}.db*"):
+        old.unlink()
+    call = [sys.executable, "-c", MAIN, "watchlist", "add", "wanted", *map(str, pictures)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([*call, "--gallery", str(gallery)], env=environment, check=True)
+    port = free_port()
+    with rtsp_server(FPS, {"far": clip}) as server:
+        site = write_site(folder / f"{what}.yaml", {"far": server.url("far")}, options.fps)
+        with site.open("a") as more:
+            more.write(f"alerts: {{webhook: {{url: 'http://127.0.0.1:{port}/', secret: word}}}}\n")
+        began = time.monotonic()
+        one = Watched(site, gallery, options.input)
+        one.all_live()
+        time.sleep(max(Scene(cameras=4).duration - 3, began + 60 - time.monotonic()))
+        with receiver(port) as got:
+            deadline = time.monotonic() + 70
+            while time.monotonic() < deadline and not settled(gallery):
+                time.sleep(0.5)
+        one.end()
+    truth = truth_of(folder, "far", whole=True)
+    with Gallery.open(gallery, read_only=True) as opened:
+        raised = opened.watchlist.alerts()
+        (session,) = opened.sessions()
+        rows = opened.boxes(session.id)
+        shift = offset(rows, truth)
+        shown: dict[int, int | None] = {}
+        length = Scene(cameras=4).frame_count
+        for alert in raised:
+            own = [row for row in rows if row.track == alert.track]
+            seen = (who_is(truth.get((r.frame + shift) % length, []), r.box) for r in own)
+            votes = Counter(who for who in seen if who is not None).most_common(1)
+            shown[alert.id] = votes[0][0] if votes else None
+    seen = sorted(f for f, b in truth.items() if any(x.identity == options.person for x in b))
+    heights = [x.box[3] for b in truth.values() for x in b if x.identity == options.person]
+    return {
+        "person": options.person,
+        "height_px": float(np.median(heights)) if heights else None,
+        "visits": sum(b - a > 600 for a, b in itertools.pairwise([-1000, *seen])),
+        "alerts": [
+            {"shows": shown[a.id], "log_odds": a.log_odds, "least": a.least, "state": a.state,
+             "attempts": a.attempts} for a in raised
+        ],
+        "messages": len(got.messages),
+        "signed": all(is_signed(*message, b"word") for message in got.messages),
+    }  # fmt: skip
+
+
+def settled(gallery: Path) -> bool:
+    """Whether no message waits."""
+    with Gallery.open(gallery, read_only=True) as opened:
+        return all(alert.state == "sent" for alert in opened.watchlist.alerts())
+
+
+def pictures_of(folder: Path, person: int, number: int = 6) -> list[Path]:
+    """Crops of a person from the near cameras, spread over its time there."""
+    paths = []
+    for camera in ("near", "near2"):
+        truth = truth_of(folder, camera, whole=True)
+        seen = {
+            frame: box.box
+            for frame, boxes in truth.items()
+            for box in boxes
+            if box.identity == person and box.visibility > 0.95
+        }
+        chosen = (
+            {sorted(seen)[i] for i in np.linspace(0, len(seen) - 1, number).astype(int)}
+            if (seen)
+            else set()
+        )
+        for frame in open_source(folder / "scene" / f"{camera}.mp4", camera).frames():
+            if frame.index in chosen:
+                paths.append(folder / f"wanted-{camera}-{frame.index}.png")
+                cv2.imwrite(str(paths[-1]), cut_out(frame.image, seen[frame.index]))
+    return paths
+
+
+def last_commit(gallery: Path) -> float:
+    """When the frames of the camera that lags most were last stored, UTC in seconds."""
+    connection = sqlite3.connect(gallery)
+    try:
+        newest = "SELECT max(updated) FROM session GROUP BY camera_id"
+        return float(min(row[0] for row in connection.execute(newest)))
+    finally:
+        connection.close()
 
 
 def soak(options: argparse.Namespace) -> dict[str, Any]:
@@ -414,11 +525,18 @@ def soak(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    verbs = {"keep-up": keep_up, "outages": outages, "kills": kills, "soak": soak}
+    verbs = {
+        "keep-up": keep_up,
+        "outages": outages,
+        "kills": kills,
+        "alerts": alerts,
+        "soak": soak,
+    }
     parser.add_argument("what", choices=verbs)
     parser.add_argument("clips", type=Path)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--times", type=int, default=30)
+    parser.add_argument("--person", type=int, default=1, help="of the scene, from 1 to 12")
     parser.add_argument("--cameras", type=int, default=4, choices=range(2, 5))
     parser.add_argument("--fps", type=float)
     parser.add_argument("--input", type=int)

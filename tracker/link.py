@@ -14,9 +14,8 @@ from reid import Calibration
 
 from .constraints import Conflicts, Constraints, Indices, Judgements
 from .evidence import Evidence
-from .growing import with_room
 from .partition import Partition
-from .shortlist import shortlist
+from .shortlist import Shortlist
 from .tracklet import Identity, PairEvidence, Tracklet, by_content
 
 
@@ -54,7 +53,7 @@ class Linker:
     """Links tracks into identities, as they come.
 
     A pair of tracks weighs its evidence, less what look-alikes cost it, plus the prior; pairs that
-    the constraints forbid never share an identity. `shortlist` finds the pairs that may attract
+    the constraints forbid never share an identity. `Shortlist` finds the pairs that may attract
     each other, `Partition` the groups.
 
     For files, one `update` takes all tracks. A live camera calls it with the tracks that became
@@ -77,11 +76,12 @@ class Linker:
         judgements: Judgements | None = None,
     ) -> None:
         self.settings = settings or LinkSettings()
-        self._calibration = calibration
         self._conflicts = Conflicts(constraints or Constraints())
         self._evidence = Evidence(calibration, self.settings.witnesses)
-        self._partition = Partition(self._weights, self._conflicts.between)
-        self._rivals = np.zeros(0)
+        self._shortlist = Shortlist(
+            self._evidence, self._conflicts, calibration, self.settings.candidates
+        )
+        self._partition = Partition(self._evidence.between, self._price, self._conflicts.between)
         self._number: dict[int, int] = {}
         self._keys: dict[int, int] = {}
         self._unused: list[int] = []
@@ -118,16 +118,18 @@ class Linker:
             TrackerError: when the embeddings come from two models.
         """
         given = list(tracklets)
-        fresh, left = self._take(given, {})
-        changed = self._partition.improve(fresh) | left | {self._partition.home[t] for t in fresh}
+        fresh, around, left = self._take(given, {})
+        changed = left | self._partition.improve(fresh, around)
+        changed |= {self._partition.home[t] for t in fresh}
         found = [self._group(g) for g in changed if g in self._partition.groups]
         silent = [Group((t.key,), {t.key: 0.0}) for t in given if t.key not in self._number]
         return sorted(found + silent, key=lambda group: group.tracks[0])
 
     def forget(self, keys: Iterable[int]) -> None:
         """Drops tracks, those that it does not know passed over."""
-        for key in set(keys) & set(self._number):
-            track = self._number.pop(key)
+        gone = {key: self._number.pop(key) for key in set(keys) & set(self._number)}
+        self._shortlist.drop(np.array(sorted(gone.values()), np.int64))
+        for key, track in gone.items():
             self._partition.drop(track)
             self._evidence.drop(track)
             self._conflicts.drop(track)
@@ -151,12 +153,12 @@ class Linker:
 
     def _take(
         self, tracklets: Iterable[Tracklet], identity: Mapping[int, Hashable]
-    ) -> tuple[list[int], set[int]]:
-        """Puts tracks with embeddings into groups; returns their numbers, and where those that were
-        known had been."""
+    ) -> tuple[list[int], list[int], set[int]]:
+        """Puts tracks with embeddings into groups; returns them, all tracks that have other
+        likeliest others than before, and the groups that tracks which were known had been in."""
         heard = sorted((t for t in tracklets if len(t.embeddings)), key=by_content)
         if not heard:
-            return [], set()
+            return [], [], set()
         for tracklet in heard:
             self._evidence.expect(tracklet.embeddings)
         homes = {}
@@ -166,12 +168,12 @@ class Linker:
                 homes[number] = self._partition.leave(number)
                 self._partition.part(number)
             self._put(tracklet)
+        self._shortlist.drop(np.array(sorted(homes), np.int64))
         fresh = sorted(self._number[t.key] for t in heard)
-        pairs = self._look(np.array(fresh))
+        i, j, around = self._shortlist.look(np.array(fresh))
         self._place(fresh, homes, identity)
-        for i, j, weight in pairs:
-            self._partition.attract(i, j, weight)
-        return fresh, set(homes.values())
+        self._attract(i, j)
+        return fresh, around.tolist(), set(homes.values())
 
     def _put(self, tracklet: Tracklet) -> None:
         """Keeps what is known of a track, under its number."""
@@ -185,19 +187,14 @@ class Linker:
         apart = self._apart.get(key, set())
         self._conflicts.part(number, (self._number[k] for k in apart if k in self._number))
 
-    def _look(self, fresh: Indices) -> list[tuple[int, int, float]]:
-        """Pairs of fresh tracks with others that attract each other, and how much."""
-        most = self.settings.candidates
-        i, j, rivals = shortlist(fresh, self._evidence, self._conflicts, self._calibration, most)
-        self._rivals = with_room(self._rivals, int(fresh.max()) + 1)
-        self._rivals[fresh] = rivals
-        pairs = []
+    def _attract(self, i: Indices, j: Indices) -> None:
+        """Notes which of some pairs have a positive weight; `i` is ascending."""
         bounds = np.flatnonzero(np.diff(i, prepend=-1, append=-1))
         for start, end in itertools.pairwise(bounds):
-            weights = self._weights(i[start : start + 1], j[start:end])[0]
-            for k in np.flatnonzero(weights > 0):
-                pairs.append((int(i[start]), int(j[start + k]), float(weights[k])))
-        return pairs
+            one, others = i[start : start + 1], j[start:end]
+            odds = self._evidence.between(one, others)[0]
+            for k in np.flatnonzero(odds > self._price(one, others)[0]):
+                self._partition.attract(int(one[0]), int(others[k]), float(odds[k]))
 
     def _place(
         self,
@@ -241,22 +238,17 @@ class Linker:
         others = np.array(self._partition.groups.get(group, ()), np.int64)
         return bool(self._conflicts.between(np.array([track]), others).any())
 
-    def _weights(self, a: Indices, b: Indices) -> NDArray[np.float64]:
-        return self._evidence.between(a, b) - self._price(a, b)
-
     def _price(self, a: Indices, b: Indices) -> NDArray[np.float64]:
         """What a pair of tracks must bring, in nats: the prior, and more where looks are common."""
-        common = (self._rivals[a][:, None] + self._rivals[b][None, :]) / 2
+        rivals = self._shortlist.rivals
+        common = (rivals(a)[:, None] + rivals(b)[None, :]) / 2
         crowd = np.minimum(np.logaddexp(0, common), self.settings.crowding)
         return np.asarray(self._evidence.looks(a, b) * crowd - self.settings.prior)
 
     def _group(self, number: int) -> Group:
-        tracks = np.array(self._partition.groups[number])
-        price = self._price(tracks, tracks)
-        np.fill_diagonal(price, 0.0)
-        support = [self._partition.held[t] for t in tracks.tolist()] + price.sum(axis=1)
-        held = {self._keys[t]: s for t, s in zip(tracks.tolist(), support.tolist(), strict=True)}
-        return Group(tuple(sorted(held)), held)
+        tracks = self._partition.groups[number]
+        support = {self._keys[t]: self._partition.support[t] for t in tracks}
+        return Group(tuple(sorted(support)), support)
 
 
 def link(

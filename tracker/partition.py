@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
-Weigh = Callable[[Indices, Indices], NDArray[np.float64]]
+Table = Callable[[Indices, Indices], NDArray[np.float64]]
 Conflict = Callable[[Indices, Indices], NDArray[np.bool_]]
 
 PASSES = 20
@@ -30,20 +30,23 @@ class Partition:
     decided by the weights of all pairs between them. Tracks are meant by small numbers that the
     caller gives; among equal weights, the lower ones win.
 
+    A weight is the evidence of a pair less its price. Evidence stays; prices may change from one
+    call to the next, as tracks come that look like others.
+
     Args:
-        weigh: weights of all pairs of two arrays of tracks, ``(A, B)``.
+        odds, price: evidence and price of all pairs of two arrays of tracks, ``(A, B)``.
         conflict: whether the pairs of two arrays, broadcast, can't be in one group.
     """
 
-    def __init__(self, weigh: Weigh, conflict: Conflict) -> None:
-        self._weigh, self._conflict = weigh, conflict
+    def __init__(self, odds: Table, price: Table, conflict: Conflict) -> None:
+        self._odds, self._price, self._conflict = odds, price, conflict
         self.groups: dict[int, list[int]] = {}
         self.home: dict[int, int] = {}
-        self.held: dict[int, float] = {}
-        """Sum of the weights that hold a track in its group."""
-        self._near: dict[int, dict[int, float]] = {}
+        self.support: dict[int, float] = {}
+        """Sum of the evidence that holds a track in its group."""
         self.pinned: set[int] = set()
         """Tracks that stay in their group."""
+        self._near: dict[int, dict[int, float]] = {}
         self._made = 0
 
     def begin(self, tracks: Sequence[int]) -> int:
@@ -52,37 +55,37 @@ class Partition:
         self.groups[group] = list(tracks)
         for track in tracks:
             self._near.setdefault(track, {})
-            self.home[track], self.held[track] = group, 0.0
+            self.home[track], self.support[track] = group, 0.0
         if len(tracks) > 1:
-            weights = self._weigh(np.array(tracks), np.array(tracks))
-            np.fill_diagonal(weights, 0.0)
-            self._hold(tracks, weights.sum(axis=1))
+            odds = self._odds(np.array(tracks), np.array(tracks))
+            np.fill_diagonal(odds, 0.0)
+            self._hold(tracks, odds.sum(axis=1))
         return group
 
     def enter(self, track: int, group: int) -> None:
         """Puts a track that has no group into one, which may have ended when it left."""
         self._near.setdefault(track, {})
         others = self.groups.setdefault(group, [])
-        weights = self._weigh(np.array([track]), np.array(others))[0] if others else np.zeros(0)
-        self._hold(others, weights)
+        odds = self._odds(np.array([track]), np.array(others))[0] if others else np.zeros(0)
+        self._hold(others, odds)
         others.append(track)
-        self.home[track], self.held[track] = group, float(weights.sum())
+        self.home[track], self.support[track] = group, float(odds.sum())
 
     def leave(self, track: int) -> int:
         """Takes a track out of its group, which ends with the last one, and returns the group."""
         group = self.home.pop(track)
         others = self.groups[group]
         others.remove(track)
-        del self.held[track]
+        del self.support[track]
         if others:
-            self._hold(others, -self._weigh(np.array([track]), np.array(others))[0])
+            self._hold(others, -self._odds(np.array([track]), np.array(others))[0])
         else:
             del self.groups[group]
         return group
 
-    def attract(self, i: int, j: int, weight: float) -> None:
-        """Notes that two tracks have a positive weight."""
-        self._near[i][j] = self._near[j][i] = weight
+    def attract(self, i: int, j: int, odds: float) -> None:
+        """Notes that two tracks have a positive weight, by their evidence."""
+        self._near[i][j] = self._near[j][i] = odds
 
     def part(self, track: int) -> None:
         """Forgets which tracks attract a track."""
@@ -97,46 +100,59 @@ class Partition:
         del self._near[track]
         self.pinned.discard(track)
 
-    def improve(self, tracks: Iterable[int]) -> set[int]:
-        """Joins and moves around some tracks; what is far from them stays as it is.
+    def improve(self, fresh: Collection[int], around: Iterable[int]) -> set[int]:
+        """Joins groups around fresh tracks; moves these, their neighbours and those of `around`.
+        What is far from them stays as it is.
 
         Returns:
             Groups that got or lost tracks, those that ended among them.
         """
-        fresh = set(tracks)
         changed = self._contract({self.home[t] for t in fresh})
-        around = fresh | {t for group in changed for t in self.groups.get(group, ())}
-        around |= {other for t in around for other in self._near[t]}
+        some = {*fresh, *(t for group in changed for t in self.groups.get(group, ()))}
+        some |= {other for t in some for other in self._near[t]} | set(around)
         for _ in range(PASSES):
-            touched = {g for t in sorted(around - self.pinned) for g in self._move(t)}
+            touched = {g for t in sorted(some - self.pinned) for g in self._move(t)}
             if not touched:
                 break
             changed |= touched
-            around |= {t for group in touched for t in self.groups.get(group, ())}
+            some |= {t for group in touched for t in self.groups.get(group, ())}
         return changed
 
-    def _hold(self, tracks: Sequence[int], weights: NDArray[np.float64]) -> None:
-        for track, weight in zip(tracks, weights.tolist(), strict=True):
-            self.held[track] += weight
+    def _weigh(self, a: Indices, b: Indices) -> NDArray[np.float64]:
+        return self._odds(a, b) - self._price(a, b)
+
+    def _hold(self, tracks: Sequence[int], odds: NDArray[np.float64]) -> None:
+        for track, some in zip(tracks, odds.tolist(), strict=True):
+            self.support[track] += some
+
+    def _pull(self, track: int) -> Iterator[tuple[int, float]]:
+        """The tracks with a positive weight to one, each with it."""
+        near = self._near[track]
+        if near:
+            others = np.fromiter(near, np.int64, len(near))
+            price = self._price(np.array([track]), others)[0]
+            for (other, odds), cost in zip(near.items(), price.tolist(), strict=True):
+                if odds > cost:
+                    yield other, odds - cost
 
     def _contract(self, fresh: set[int]) -> set[int]:
         """Joins groups, one of each pair being fresh or joined before; the groups that changed."""
         reach = fresh | {
-            self.home[other] for g in fresh for t in self.groups[g] for other in self._near[t]
+            self.home[other] for g in fresh for t in self.groups[g] for other, _ in self._pull(t)
         }
         contraction = _Contraction(self.groups, self._weigh, self._conflict)
         for group in sorted(reach):
             for track in self.groups[group]:
-                for other, weight in self._near[track].items():
+                for other, weight in self._pull(track):
                     there = self.home[other]
                     if there > group or there not in reach:
                         contraction.attract(group, there, weight)
         changed = set()
         for a, b in contraction.run(fresh):
             left, right = self.groups[a], self.groups.pop(b)
-            weights = self._weigh(np.array(left), np.array(right))
-            self._hold(left, weights.sum(axis=1))
-            self._hold(right, weights.sum(axis=0))
+            odds = self._odds(np.array(left), np.array(right))
+            self._hold(left, odds.sum(axis=1))
+            self._hold(right, odds.sum(axis=0))
             left += right
             self.home.update((t, a) for t in right)
             changed |= {a, b}
@@ -145,11 +161,12 @@ class Partition:
     def _move(self, track: int) -> tuple[int, ...]:
         """Moves a track where it fits best, if that is elsewhere; the groups that changed."""
         home, best = self.home[track], None
-        most = max(0.0, self.held[track]) + EPSILON
+        held = self._held(track)
+        most = max(0.0, held) + EPSILON
         for group, bound in sorted(self._elsewhere(track).items()):
             if bound > most and (found := self._fit(track, group)) > most:
                 best, most = group, found
-        if best is None and self.held[track] >= -EPSILON:
+        if best is None and held >= -EPSILON:
             return ()
         self.leave(track)
         if best is None:
@@ -158,10 +175,17 @@ class Partition:
             self.enter(track, best)
         return home, best
 
+    def _held(self, track: int) -> float:
+        """Sum of the weights that hold a track in its group."""
+        others = [t for t in self.groups[self.home[track]] if t != track]
+        if not others:
+            return 0.0
+        return self.support[track] - float(self._price(np.array([track]), np.array(others)).sum())
+
     def _elsewhere(self, track: int) -> dict[int, float]:
         """Other groups that attract a track, each with the sum of its positive weights."""
         bounds: dict[int, float] = {}
-        for other, weight in self._near[track].items():
+        for other, weight in self._pull(track):
             group = self.home[other]
             if group != self.home[track]:
                 bounds[group] = bounds.get(group, 0.0) + weight
@@ -186,7 +210,7 @@ class _Contraction:
         groups: tracks by group, as they are at any time.
     """
 
-    def __init__(self, groups: dict[int, list[int]], weigh: Weigh, conflict: Conflict) -> None:
+    def __init__(self, groups: dict[int, list[int]], weigh: Table, conflict: Conflict) -> None:
         self._groups, self._weigh, self._conflict = groups, weigh, conflict
         self._sums: dict[int, dict[int, tuple[float, int]]] = {}
         self._heap: list[tuple[float, int, int]] = []

@@ -11,6 +11,7 @@ from reid import Calibration
 
 from .constraints import Conflicts, Indices
 from .evidence import Evidence
+from .growing import with_room
 
 ROWS, COLUMNS = 1024, 4096
 """Tracks in one block of the search: its scores take 16 MB."""
@@ -20,109 +21,141 @@ RIVALS = slice(8, 32)
 they may be of the same person."""
 
 
-def shortlist(
-    tracks: Indices, evidence: Evidence, conflicts: Conflicts, calibration: Calibration, most: int
-) -> tuple[Indices, Indices, NDArray[np.float64]]:
-    """The `most` likeliest others of some tracks that the constraints allow, by exact search.
+class Shortlist:
+    """Each track's `most` likeliest others that the constraints allow, by exact search.
 
     A track stands for itself with the mean of its observations; two of them are compared at the
     lower of their highest levels, and the calibration of these levels puts all on one scale.
-
-    Args:
-        tracks: whose partners among all are wanted, in ascending order.
-
-    Returns:
-        i and j of the pairs, i < j, in ascending order; each is among the likeliest of i or of j.
-        For each of `tracks`, the mean log-odds of its `RIVALS`, in nats; where it has too few
-        partners, the absent ones count as the least likely. It is no more than chance gives among n
-        tracks if the evidence is calibrated (x nats or more come by chance once in e^x pairs of
-        people): what lies above are tracks of one person who comes by often.
     """
-    n = int((evidence.top > 0).sum())
-    nearest = _Nearest(tracks, max(min(most, n - 1), 1), conflicts)
-    for level in range(1, len(evidence.sizes) + 1):
-        _search(level, tracks, evidence, calibration, nearest)
-    chance = np.log(2 * n / (RIVALS.start + RIVALS.stop))
-    return *nearest.pairs(), np.minimum(nearest.rivals(calibration.bound), chance)
 
-
-def _search(
-    level: int, tracks: Indices, evidence: Evidence, calibration: Calibration, nearest: _Nearest
-) -> None:
-    """All pairs whose lower highest level is `level`."""
-    means = evidence.means(level)
-    for a in range(level, len(evidence.sizes) + 1):
-        places = np.flatnonzero(evidence.top[tracks] == a)
-        if not len(places):
-            continue
-        for b in range(level, len(evidence.sizes) + 1) if a == level else (level,):
-            columns = np.flatnonzero(evidence.top == b)
-            slope = calibration.slope[a - 1, b - 1]
-            offset = float(calibration.intercept[a - 1, b - 1] + 2 * slope)
-            for some in _slices(places, ROWS):
-                left = means[tracks[some]] * (-2 * slope)
-                for others in _slices(columns, COLUMNS):
-                    nearest.add(some, others, left @ means[others].T, offset)
-
-
-def _slices(indices: Indices, size: int) -> Iterator[Indices]:
-    return (indices[i : i + size] for i in range(0, len(indices), size))
-
-
-class _Nearest:
-    """The `most` best allowed partners of each of some tracks so far, best first."""
-
-    def __init__(self, tracks: Indices, most: int, conflicts: Conflicts) -> None:
-        self._tracks, self._most, self._conflicts = tracks, most, conflicts
-        self._score = np.full((len(tracks), most), -np.inf, np.float32)
-        self._partner = np.full((len(tracks), most), -1, np.int64)
-
-    def add(
-        self, places: Indices, columns: Indices, score: NDArray[np.float32], offset: float
+    def __init__(
+        self, evidence: Evidence, conflicts: Conflicts, calibration: Calibration, most: int
     ) -> None:
-        """Takes in the pairs of a block; `score` plus `offset` is their log-odds.
+        self._evidence, self._conflicts = evidence, conflicts
+        self._calibration, self._most = calibration, most
+        self._score = np.zeros((0, most), np.float32)
+        self._partner = np.zeros((0, most), np.int32)
+        self._common = np.zeros(0)
+        self._tracks = 0
+
+    def look(self, fresh: Indices) -> tuple[Indices, Indices, Indices]:
+        """Looks for the partners of fresh tracks among all, and for theirs among the fresh ones.
+
+        Args:
+            fresh: tracks that are new or changed, in ascending order.
+
+        Returns:
+            i and j of the pairs with a fresh track, i < j, in ascending order; each is among the
+            likeliest of i or of j. All tracks whose list changed.
+        """
+        n = int(fresh.max()) + 1
+        self._score, self._partner = with_room(self._score, n), with_room(self._partner, n)
+        self._common = with_room(self._common, n)
+        self._score[fresh], self._partner[fresh] = -np.inf, -1
+        self._tracks = int((self._evidence.top > 0).sum())
+        old = np.ones(len(self._evidence.top), bool)
+        old[fresh] = False
+        changed = set(fresh.tolist())
+        for level in range(1, len(self._evidence.sizes) + 1):
+            for rows, columns, score, offset in self._blocks(level, fresh):
+                known = old[columns]
+                if known.any():
+                    turned = np.ascontiguousarray(score[:, known].T)
+                    changed |= self._add(columns[known], rows, turned, offset)
+                self._add(rows, columns, score, offset)
+        touched = np.array(sorted(changed), np.int64)
+        self._common[touched] = self._rivals(touched)
+        return *self._pairs(touched, old), touched
+
+    def drop(self, tracks: Indices) -> None:
+        """Takes tracks out of the lists of others; those that changed are to be looked at again."""
+        rows = np.flatnonzero(np.isin(self._partner, tracks).any(axis=1))
+        gone = np.isin(self._partner[rows], tracks)
+        score = np.where(gone, -np.inf, self._score[rows])
+        order = np.argsort(-score, axis=1, kind="stable")
+        self._score[rows] = np.take_along_axis(score, order, axis=1)
+        partner = np.where(gone, -1, self._partner[rows])
+        self._partner[rows] = np.take_along_axis(partner, order, axis=1)
+
+    def rivals(self, tracks: Indices) -> NDArray[np.float64]:
+        """How common the looks of tracks are: mean log-odds of their `RIVALS`, in nats; where there
+        are too few, the absent ones count as the least likely.
+
+        It is no more than chance gives among n tracks if the evidence is calibrated (x nats or more
+        come by chance once in e^x pairs of people): what lies above are tracks of one person who
+        comes by often.
+        """
+        chance = np.log(2 * self._tracks / (RIVALS.start + RIVALS.stop))
+        return np.asarray(np.minimum(self._common[tracks], chance))
+
+    def _blocks(
+        self, level: int, fresh: Indices
+    ) -> Iterator[tuple[Indices, Indices, NDArray[np.float32], float]]:
+        """Blocks of the pairs whose lower highest level is `level`: rows, columns, and scores that
+        with an offset are log-odds."""
+        top, means = self._evidence.top, self._evidence.means(level)
+        for a in range(level, len(self._evidence.sizes) + 1):
+            rows = fresh[top[fresh] == a]
+            if not len(rows):
+                continue
+            for b in range(level, len(self._evidence.sizes) + 1) if a == level else (level,):
+                columns = np.flatnonzero(top == b)
+                slope = self._calibration.slope[a - 1, b - 1]
+                offset = float(self._calibration.intercept[a - 1, b - 1] + 2 * slope)
+                for some in _slices(rows, ROWS):
+                    left = means[some] * (-2 * slope)
+                    for others in _slices(columns, COLUMNS):
+                        yield some, others, left @ means[others].T, offset
+
+    def _add(
+        self, rows: Indices, columns: Indices, score: NDArray[np.float32], offset: float
+    ) -> set[int]:
+        """Takes in the pairs of a block; returns the rows whose list changed.
 
         Rows that have their number of partners take only what beats the worst of them, so that
         all but the first blocks cost one comparison a pair.
-
-        Args:
-            places: of the rows' tracks. columns: tracks.
         """
-        rows = self._tracks[places]
-        needed = self._score[places, -1] - offset
+        needed = self._score[rows, -1] - offset
         for r in np.flatnonzero(np.isneginf(needed)):
             score[r, self._conflicts.between(rows[r], columns)] = -np.inf
             if len(columns) > self._most:
                 needed[r] = np.nextafter(np.partition(score[r], -self._most)[-self._most], -np.inf)
-        hits = np.flatnonzero(score > needed[:, None])
-        row, column = np.divmod(hits, len(columns))
+        row, column = np.divmod(np.flatnonzero(score > needed[:, None]), len(columns))
         free = ~self._conflicts.between(rows[row], columns[column])
         row, column = row[free], column[free]
-        self._merge(places[row], columns[column], score[row, column] + np.float32(offset))
+        self._merge(rows[row], columns[column], score[row, column] + np.float32(offset))
+        return set(rows[np.unique(row)].tolist())
 
-    def _merge(self, places: Indices, partners: Indices, score: NDArray[np.float32]) -> None:
-        touched = np.unique(places)
-        places = np.concatenate([np.repeat(touched, self._most), places])
+    def _merge(self, rows: Indices, partners: Indices, score: NDArray[np.float32]) -> None:
+        touched = np.unique(rows)
+        rows = np.concatenate([np.repeat(touched, self._most), rows])
         partners = np.concatenate([self._partner[touched].ravel(), partners])
         score = np.concatenate([self._score[touched].ravel(), score])
-        order = np.lexsort((partners, -score, places))
-        places, partners, score = places[order], partners[order], score[order]
-        rank = np.arange(len(places)) - np.searchsorted(places, places)
+        order = np.lexsort((partners, -score, rows))
+        rows, partners, score = rows[order], partners[order], score[order]
+        rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
         kept = rank < self._most
-        self._score[places[kept], rank[kept]] = score[kept]
-        self._partner[places[kept], rank[kept]] = partners[kept]
+        self._score[rows[kept], rank[kept]] = score[kept]
+        self._partner[rows[kept], rank[kept]] = partners[kept]
 
-    def pairs(self) -> tuple[Indices, Indices]:
-        """All pairs kept, each once, (i, j) with i < j."""
-        place, rank = np.nonzero(self._partner >= 0)
-        i, j = self._tracks[place], self._partner[place, rank]
+    def _pairs(self, touched: Indices, old: NDArray[np.bool_]) -> tuple[Indices, Indices]:
+        """Pairs of a track and one of its partners, not both of them old, each once."""
+        place, rank = np.nonzero(self._partner[touched] >= 0)
+        i, j = touched[place], self._partner[touched[place], rank].astype(np.int64)
+        new = ~(old[i] & old[j])
+        i, j = i[new], j[new]
         base = int(max(i.max(initial=0), j.max(initial=0))) + 1
         low, high = np.divmod(np.unique(np.minimum(i, j) * base + np.maximum(i, j)), base)
         return low, high
 
-    def rivals(self, bound: float) -> NDArray[np.float64]:
+    def _rivals(self, tracks: Indices) -> NDArray[np.float64]:
         """Mean log-odds of the partners of ranks `RIVALS`, each within ``-bound..bound``."""
-        odds = np.full((len(self._score), RIVALS.stop), -bound, np.float64)
+        bound = self._calibration.bound
+        odds = np.full((len(tracks), RIVALS.stop), -bound, np.float64)
         width = min(RIVALS.stop, self._most)
-        odds[:, :width] = np.clip(self._score[:, :width], -bound, bound)
+        odds[:, :width] = np.clip(self._score[tracks, :width], -bound, bound)
         return np.asarray(odds[:, RIVALS].mean(axis=1))
+
+
+def _slices(indices: Indices, size: int) -> Iterator[Indices]:
+    return (indices[i : i + size] for i in range(0, len(indices), size))

@@ -99,9 +99,11 @@ def prometheus(health: WatchHealth) -> str:
 def table(cameras: Iterable[dict[str, Any]]) -> Table:
     """A row a camera, of `plain`'s values."""
     view = Table(box=None, pad_edge=False)
-    for head in ("camera", "state", "frames", "processed", "dropped", "age", "delay", "again"):
-        view.add_column(head, justify="left" if head in ("camera", "state") else "right")
-    view.add_column("")
+    view.add_column("camera", no_wrap=True)
+    view.add_column("state", no_wrap=True, min_width=max(map(len, CameraState)))
+    for head in ("frames", "processed", "dropped", "age", "delay", "reopened"):
+        view.add_column(head, justify="right", no_wrap=True)
+    view.add_column("", no_wrap=True, overflow="ellipsis")
     for c in cameras:
         state = CameraState(c["state"])
         view.add_row(

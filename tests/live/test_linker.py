@@ -14,6 +14,8 @@ from reid import Calibration, LevelSet, ModelInfo
 from storage import Gallery, ObservationRow, StorageError, TrackUpdate
 from tracker import Constraints, LinkSettings, Observation
 
+from ..storage.places import KINDS, new_place
+
 SIZES = (16, 16, 16)
 TABLE = np.ones((3, 3), np.float32)
 MODEL = ModelInfo(
@@ -57,9 +59,12 @@ class Site:
         return {t.id: t.identity for t in self.gallery.tracks(looks=0)}
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with Gallery.open(tmp_path / "nearfar.db", model=MODEL, create=True) as gallery:
+@pytest.fixture(params=KINDS)
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    with (
+        new_place(request.param, tmp_path) as place,
+        Gallery.open(place, model=MODEL, create=True) as gallery,
+    ):
         yield Site(gallery)
 
 

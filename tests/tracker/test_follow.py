@@ -169,6 +169,19 @@ def test_an_empty_hour_ends_all_tracks_and_costs_nothing() -> None:
     assert len(follower.confirmed) == 0
 
 
+@settings(max_examples=30, deadline=None)
+@given(SEEDS, st.integers(1, 39), st.floats(3.01, 10_000))
+def test_a_gap_longer_than_a_track_waits_joins_nobody(seed: int, cut: int, gap: float) -> None:
+    scene = crowd(seed)
+    later = [(time + gap, boxes, scores) for time, boxes, scores in scene[cut:]]
+    numbers = follow(Follower(TrackerSettings(lost_seconds=3.0)), scene[:cut] + later)
+    before, after = (
+        {n for frame in part for n in frame.tolist() if n}
+        for part in (numbers[:cut], numbers[cut:])
+    )
+    assert not before & after
+
+
 def test_two_hundred_people_in_one_frame() -> None:
     rng = np.random.default_rng(5)
     columns, rows = np.meshgrid(np.arange(20), np.arange(10))

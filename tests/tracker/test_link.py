@@ -3,25 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reid import Calibration, Embeddings
+from reid import Embeddings
 from tracker import Constraints, LinkSettings, TrackerError, Tracklet, link
 
-SIZES = (8, 8, 8)
-CALIBRATION = Calibration(np.full((3, 3), 5.0, np.float32), np.full((3, 3), -8.0, np.float32))
-
-
-def person(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=sum(SIZES)).astype(np.float32)
-
-
-def tracklet(
-    key: int, camera: str, first: float, who: int, level: int = 3, last: float | None = None
-) -> Tracklet:
-    noise = np.random.default_rng(key + 1000).normal(size=(3, sum(SIZES))) * 0.25
-    vectors = (person(who) + noise).astype(np.float32)
-    vectors[:, sum(SIZES[:level]) :] = 0
-    embeddings = Embeddings(vectors, np.full(3, level, np.int8), np.ones(3, np.float32), SIZES)
-    return Tracklet(key, camera, first, first + 3 if last is None else last, embeddings)
+from .people import CALIBRATION, SIZES, tracklet
 
 
 def groups(

@@ -1,29 +1,16 @@
-"""What the linker does in situations that docs/choices.md defines."""
+"""What the linker does in situations that docs/linking.md defines."""
 
 from itertools import combinations
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reid import Calibration, Embeddings
 from tracker import Constraints, LinkSettings, Tracklet, link
 
-SIZES = (8, 8, 8)
-CALIBRATION = Calibration(np.full((3, 3), 5.0, np.float32), np.full((3, 3), -8.0, np.float32))
+from .people import CALIBRATION, tracklet
+
 AB = frozenset("ab")
-
-
-def tracklet(
-    key: int, camera: str, first: float, last: float, who: int, noise: float = 0.25, level: int = 3
-) -> Tracklet:
-    person = np.random.default_rng(who).normal(size=sum(SIZES))
-    vectors = person + noise * np.random.default_rng(key + 1000).normal(size=(3, sum(SIZES)))
-    vectors[:, sum(SIZES[:level]) :] = 0
-    one = np.ones(3, np.float32)
-    embeddings = Embeddings(vectors.astype(np.float32), np.full(3, level, np.int8), one, SIZES)
-    return Tracklet(key, camera, first, last, embeddings)
 
 
 def people(tracks: list[Tracklet], constraints: Constraints | None = None) -> set[tuple[int, ...]]:
@@ -40,8 +27,13 @@ def sites(draw: st.DrawFn) -> list[Tracklet]:
         last = first + draw(st.integers(0, 10)) / 2
         who, noise = draw(st.integers(0, 4)), draw(st.sampled_from((0.0, 0.25, 0.8)))
         camera, level = draw(st.sampled_from("abc")), draw(st.integers(1, 3))
-        tracks.append(tracklet(key, camera, first, last, who, noise, level))
+        tracks.append(tracklet(key, camera, first, who, level, last, noise))
     return tracks
+
+
+def later(track: Tracklet, seconds: float) -> Tracklet:
+    first, last = track.first + seconds, track.last + seconds
+    return Tracklet(track.key, track.camera, first, last, track.embeddings)
 
 
 CONSTRAINTS = st.sampled_from(
@@ -93,18 +85,38 @@ def test_neither_order_nor_numbers_of_tracks_matter(
 @settings(max_examples=30, deadline=None)
 @given(sites(), st.integers(-1_000_000, 1_000_000))
 def test_when_the_clock_began_does_not_matter(tracks: list[Tracklet], seconds: int) -> None:
-    later = [
-        Tracklet(t.key, t.camera, t.first + seconds, t.last + seconds, t.embeddings) for t in tracks
+    assert people([later(t, seconds) for t in tracks]) == people(tracks)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sites(), CONSTRAINTS, st.integers(0, 60), st.integers(1, 7200))
+def test_a_gap_joins_nobody_who_was_apart(
+    tracks: list[Tracklet], constraints: Constraints, when: int, gap: int
+) -> None:
+    """All cameras see nothing for a while: who is in view then is so from before to after it."""
+    moved = [
+        Tracklet(
+            t.key,
+            t.camera,
+            t.first + gap * (t.first > when / 2),
+            t.last + gap * (t.last > when / 2),
+            t.embeddings,
+        )
+        for t in tracks
     ]
-    assert people(later) == people(tracks)
+    loose = Constraints(constraints.overlapping)
+    assert people(moved, loose) == people(tracks, loose)
+    by_key = {t.key: t for t in moved}
+    for group in people(moved, constraints):
+        assert all(constraints.allow(by_key[a], by_key[b]) for a, b in combinations(group, 2))
 
 
 def test_twins_are_two_people_who_may_be_exchanged() -> None:
     together = [
-        tracklet(1, "a", 0, 5, who=7, noise=0),
-        tracklet(2, "a", 1, 6, who=7, noise=0),
-        tracklet(3, "b", 20, 25, who=7, noise=0),
-        tracklet(4, "b", 21, 26, who=7, noise=0),
+        tracklet(1, "a", 0, last=5, who=7, noise=0),
+        tracklet(2, "a", 1, last=6, who=7, noise=0),
+        tracklet(3, "b", 20, last=25, who=7, noise=0),
+        tracklet(4, "b", 21, last=26, who=7, noise=0),
     ]
     found = people(together)
     assert found in ({(1, 3), (2, 4)}, {(1, 4), (2, 3)})
@@ -112,33 +124,36 @@ def test_twins_are_two_people_who_may_be_exchanged() -> None:
 
 
 def test_twins_never_seen_together_are_taken_for_one() -> None:
-    apart = [tracklet(1, "a", 0, 5, who=7, noise=0), tracklet(2, "a", 60, 65, who=7, noise=0)]
+    apart = [
+        tracklet(1, "a", 0, last=5, who=7, noise=0),
+        tracklet(2, "a", 60, last=65, who=7, noise=0),
+    ]
     assert people(apart) == {(1, 2)}
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.04])
 def test_a_change_of_camera_within_one_frame(gap: float) -> None:
-    tracks = [tracklet(1, "a", 0, 10, who=7), tracklet(2, "b", 10 + gap, 20, who=7)]
+    tracks = [tracklet(1, "a", 0, last=10, who=7), tracklet(2, "b", 10 + gap, last=20, who=7)]
     assert people(tracks) == {(1, 2)}
     assert people(tracks, Constraints(overlapping=frozenset())) == {(1, 2)}
     assert people(tracks, Constraints(travel={AB: 2.0})) == {(1,), (2,)}
 
 
 def test_an_empty_hour_is_no_evidence() -> None:
-    tracks = [tracklet(1, "a", 0, 10, who=7), tracklet(2, "b", 20, 30, who=7)]
-    others = [tracklet(3, "a", 12, 14, who=8), tracklet(4, "b", 32, 34, who=9)]
-    later = [Tracklet(t.key, t.camera, t.first + 3600, t.last + 3600, t.embeddings) for t in others]
-    first, second = (link([*tracks, *some], CALIBRATION) for some in (others, later))
+    tracks = [tracklet(1, "a", 0, last=10, who=7), tracklet(2, "b", 20, last=30, who=7)]
+    others = [tracklet(3, "a", 12, last=14, who=8), tracklet(4, "b", 32, last=34, who=9)]
+    after = [later(t, 3600) for t in others]
+    first, second = (link([*tracks, *some], CALIBRATION) for some in (others, after))
     assert [i.tracks for i in first] == [i.tracks for i in second] == [(1, 2), (3,), (4,)]
     assert first[0].evidence == second[0].evidence
-    gap = [tracks[0], tracklet(2, "b", 3620, 3630, who=7)]
+    gap = [tracks[0], tracklet(2, "b", 3620, last=3630, who=7)]
     assert people(gap) == {(1, 2)}
 
 
 def test_a_clock_two_seconds_late_parts_only_where_the_site_excludes_overlaps() -> None:
     skew = 2.0
     left, entered = 10.0, 11.0 - skew
-    tracks = [tracklet(1, "a", 0, left, who=7), tracklet(2, "b", entered, 20, who=7)]
+    tracks = [tracklet(1, "a", 0, last=left, who=7), tracklet(2, "b", entered, last=20, who=7)]
     assert people(tracks) == {(1, 2)}
     assert people(tracks, Constraints(overlapping=frozenset({AB}))) == {(1, 2)}
     assert people(tracks, Constraints(overlapping=frozenset())) == {(1,), (2,)}
@@ -146,7 +161,26 @@ def test_a_clock_two_seconds_late_parts_only_where_the_site_excludes_overlaps() 
 
 
 def test_a_regular_among_many_is_mostly_one_identity() -> None:
-    regular = [tracklet(k, "abc"[k % 3], 10.0 * k, 10.0 * k + 5, who=7) for k in range(60)]
-    others = [tracklet(k, "abc"[k % 3], 10.0 * k, 10.0 * k + 5, who=k) for k in range(100, 160)]
+    regular = [tracklet(k, "abc"[k % 3], 10.0 * k, last=10.0 * k + 5, who=7) for k in range(60)]
+    others = [
+        tracklet(k, "abc"[k % 3], 10.0 * k, last=10.0 * k + 5, who=k) for k in range(100, 160)
+    ]
     found = people(regular + others)
     assert max(len(set(i) & set(range(60))) for i in found) >= 54
+
+
+def test_two_hundred_people_in_one_frame_are_two_hundred() -> None:
+    here = [tracklet(k, "a", 0, who=k, last=20) for k in range(200)]
+    assert people(here) == {(k,) for k in range(200)}
+    there = [tracklet(200 + k, "b", 60, who=k, last=80, level=1 + k % 3) for k in range(200)]
+    found = people(here + there)
+    assert len(found) >= 200
+    assert sum((k, 200 + k) in found for k in range(200)) >= 150
+    assert not any(len({key // 200 for key in group}) != len(group) for group in found)
+
+
+def test_two_hundred_twins_in_one_frame_are_two_hundred() -> None:
+    here = [tracklet(k, "a", 0, who=7, last=20, noise=0) for k in range(200)]
+    there = [tracklet(200 + k, "b", 60, who=7, last=80, noise=0) for k in range(200)]
+    found = people(here + there)
+    assert all(len({key // 200 for key in group}) == len(group) for group in found)

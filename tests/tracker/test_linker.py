@@ -1,5 +1,7 @@
 """Tracks that come one after the other: the linker of live cameras."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -82,6 +84,40 @@ def test_what_was_linked_stays_when_it_is_looked_at_again(seed: int) -> None:
             assert supports[key] == pytest.approx(identity.support(key), abs=1e-4)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.lists(st.tuples(st.sampled_from("ugf"), st.integers(0, 23)), max_size=30),
+)
+def test_whatever_comes_grows_and_goes(seed: int, deeds: list[tuple[str, int]]) -> None:
+    """Supports are the sums of evidence, groups share no track, and constraints hold."""
+    tracks = {t.key: t for t in site(seed)}
+    linker, of = Linker(CALIBRATION), dict[int, tuple[int, ...]]()
+    known: dict[int, Tracklet] = {}
+    for deed, key in deeds:
+        if deed == "f":
+            linker.forget([key])
+            known.pop(key, None)
+            gone = of.pop(key, ())
+            of.update((k, tuple(x for x in gone if x != key)) for k in gone if k != key)
+            continue
+        track = tracks[key]
+        if deed == "g":
+            longer = track.last + 0.5
+            track = Tracklet(key, track.camera, track.first, longer, track.embeddings)
+        known[key] = tracks[key] = track
+        for group in linker.update([track]):
+            of.update((k, group.tracks) for k in group.tracks)
+            identity = linker.identity(group.tracks)
+            for k in group.tracks:
+                assert group.support[k] == pytest.approx(identity.support(k), abs=1e-3)
+    assert sorted(of) == sorted(known)
+    assert all(of[k] == group for group in of.values() for k in group)
+    for group in set(of.values()):
+        for a, b in combinations(group, 2):
+            assert Constraints().allow(known[a], known[b])
+
+
 def test_people_who_are_easy_to_tell_come_out_as_in_one_go() -> None:
     tracks = [
         tracklet(10 * who + c, f"c{c}", 10.0 * c, who, level=c + 1)
@@ -103,11 +139,15 @@ def test_a_start_is_taken_as_it_is_and_goes_on_like_a_run_that_never_stopped() -
     assert [g.tracks for g in resumed.update(tracks[8:])] == [
         g.tracks for g in whole.update(tracks[8:])
     ]
-    odd = Linker(CALIBRATION)
-    odd.start(tracks[:8], dict.fromkeys(range(8), "all") | {3: None})
-    (group,) = odd.update([tracklet(99, "c9", 990, who=77)])
-    assert group.tracks == (99,)
-    assert odd.identity(range(8)).tracks == tuple(range(8))
+
+
+def test_a_wrong_start_is_mended_where_it_is_looked_at() -> None:
+    tracks = [tracklet(k, f"c{k % 3}", 10.0 * k, who=k % 4) for k in range(8)]
+    linker = Linker(CALIBRATION)
+    linker.start(tracks, dict.fromkeys(range(8), "all") | {3: None})
+    kept = Kept(linker)
+    kept.update(tracks)
+    assert kept.groups == {(k, k + 4) for k in range(4)}
 
 
 def test_later_looks_join_and_part() -> None:

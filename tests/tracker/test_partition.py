@@ -9,7 +9,7 @@ from reid import Calibration, Embeddings, distances
 from tracker import Constraints, LinkSettings, Tracklet, link
 from tracker.constraints import Conflicts
 from tracker.evidence import Evidence
-from tracker.shortlist import RIVALS, shortlist
+from tracker.shortlist import RIVALS, Shortlist
 from tracker.tracklet import by_content
 
 SIZES = (6, 4, 8)
@@ -70,7 +70,9 @@ def literal_groups(
     """Greedy contraction by the largest mean, then moves of single tracks, on full matrices."""
     n = len(tracks)
     evidence, conflicts = tables(tracks, constraints, chosen.witnesses)
-    rivals = shortlist(np.arange(n), evidence, conflicts, CALIBRATION, chosen.candidates)[2]
+    found = Shortlist(evidence, conflicts, CALIBRATION, chosen.candidates)
+    found.look(np.arange(n))
+    rivals = found.rivals(np.arange(n))
     weight = np.zeros((n, n))
     apart = np.zeros((n, n), bool)
     for i in range(n):
@@ -149,7 +151,7 @@ def test_shortlist_holds_the_likeliest_pairs_that_are_allowed(
     tracks, most = random_tracklets(11, 90), 4
     evidence, conflicts = tables(tracks, SITES[2], 3.0)
     every = np.arange(90)
-    i, j, _ = shortlist(every, evidence, conflicts, CALIBRATION, most)
+    i, j, _ = Shortlist(evidence, conflicts, CALIBRATION, most).look(every)
     score = np.full((90, 90), -np.inf)
     for a in range(90):
         for b in range(90):
@@ -163,7 +165,9 @@ def test_shortlist_holds_the_likeliest_pairs_that_are_allowed(
         (min(a, b), max(a, b)) for a in range(90) for b in np.argsort(-score[a])[:most].tolist()
     }
     assert set(zip(i.tolist(), j.tolist(), strict=True)) == expected
-    rivals = shortlist(every, evidence, conflicts, CALIBRATION, RIVALS.stop)[2]
+    longer = Shortlist(evidence, conflicts, CALIBRATION, RIVALS.stop)
+    longer.look(every)
+    rivals = longer.rivals(every)
     ranked = np.clip(-np.sort(-score)[:, RIVALS], -CALIBRATION.bound, CALIBRATION.bound)
     expected_rivals = np.minimum(ranked.mean(axis=1), np.log(90 / 20))
     assert np.allclose(rivals, expected_rivals, atol=1e-3)

@@ -1,0 +1,214 @@
+"""Ways to link tracks, nearfar's and what else one would do, for `linking.py`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.linking_sets import Pictures, Track
+from reid import Calibration, Embedder, Embeddings, to_input
+from tracker import Constraints, LinkSettings, Tracklet, link
+from tracker.association import assign
+from tracker.constraints import Conflicts
+from tracker.evidence import Evidence
+
+PRIORS = np.arange(-5.0, 1.1, 0.5)
+Facts = dict[str, Any]
+Embed = Callable[[Pictures], np.ndarray]
+
+
+def remembering(embed: Embed) -> Embed:
+    """`embed` that looks at each picture once, however often it is given."""
+    known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def again(crops: Pictures) -> np.ndarray:
+        new = [c for c in crops if id(c) not in known]
+        if new:
+            known.update((id(c), (c, v)) for c, v in zip(new, embed(new), strict=True))
+        return np.stack([known[id(c)][1] for c in crops])
+
+    return again
+
+
+def ours(embedder: Embedder, blind: bool) -> Callable[[Sequence[Track]], list[Tracklet]]:
+    """What the linker gets of tracks; all at the sharpest level if `blind`."""
+    info = embedder.info
+
+    def level(crop: np.ndarray) -> int:
+        return info.levels.m if blind else info.levels.level_of(len(crop))
+
+    def embed(crops: Pictures) -> np.ndarray:
+        return embedder.embed(crops, levels=[level(c) for c in crops]).vectors
+
+    vectors = remembering(embed)
+
+    def tracklets(tracks: Sequence[Track]) -> list[Tracklet]:
+        crops = [c for t in tracks for c in t.crops]
+        levels = np.array([level(c) for c in crops], np.int8)
+        quality = np.array([q for t in tracks for q in t.quality], np.float32)
+        found = Embeddings(vectors(crops), levels, quality, info.sizes)
+        starts = np.cumsum([0] + [len(t.crops) for t in tracks])
+        return [
+            Tracklet(i, t.camera, t.first, t.last, found[int(starts[i]) : int(starts[i + 1])])
+            for i, t in enumerate(tracks)
+        ]
+
+    return tracklets
+
+
+def peers(folder: Path, threads: int) -> Iterator[tuple[str, Embed]]:
+    """Networks of others, each with what gives unit vectors of crops."""
+    osnet = folder / "osnet_x0_25_msmt17.onnx"
+    retail = folder / "person-reidentification-retail-0277.xml"
+    if osnet.exists():
+        yield "OSNet x0.25", remembering(lambda crops: _osnet(osnet, crops, threads))
+    if retail.exists():
+        yield "retail-0277", remembering(lambda crops: _retail(retail, crops, threads))
+
+
+def linked(
+    given: Sequence[Tracklet], calibration: Calibration, constraints: Constraints, prior: float
+) -> np.ndarray:
+    """The identity of each track, ``int (n,)``."""
+    out = np.empty(len(given), int)
+    found = link(given, calibration, constraints, LinkSettings(prior=prior))
+    for number, identity in enumerate(found):
+        out[list(identity.tracks)] = number
+    return out
+
+
+def cosine(tracks: Sequence[Track], vectors: np.ndarray) -> np.ndarray:
+    """Cosine distance of tracks by their mean vectors, ``(n, n)``.
+
+    Args:
+        vectors: ``float32 (crops, d)``, unit rows in the order of the tracks' crops.
+    """
+    starts = np.cumsum([0] + [len(t.crops) for t in tracks[:-1]])
+    means = np.add.reduceat(vectors, starts, axis=0)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    return np.clip(1 - means @ means.T, 0, None).astype(float)
+
+
+def disbelief(given: Sequence[Tracklet], calibration: Calibration) -> np.ndarray:
+    """Our evidence turned round, ``(n, n)`` in 0..1."""
+    evidence = Evidence(calibration, 1.0)
+    for tracklet in given:
+        evidence.expect(tracklet.embeddings)
+        evidence.put(tracklet.key, tracklet.embeddings)
+    every = np.arange(len(given))
+    odds = np.concatenate([evidence.between(every[i : i + 64], every) for i in every[::64]])
+    return (calibration.bound - odds) / (2 * calibration.bound)
+
+
+def best_cut(tracks: Sequence[Track], distance: np.ndarray, constraints: Constraints) -> np.ndarray:
+    """Complete linkage, cut where F1 is best; ``int (n,)``.
+
+    Args:
+        distance: ``(n, n)`` in 0..2; overwritten.
+    """
+    from sklearn.cluster import AgglomerativeClustering
+
+    every = np.arange(len(tracks))
+    distance[conflicts(tracks, constraints).between(every[:, None], every[None, :])] = 9.0
+    np.fill_diagonal(distance, 0.0)
+    tree = AgglomerativeClustering(
+        n_clusters=None, distance_threshold=0.0, metric="precomputed", linkage="complete"
+    ).fit(distance)
+    steps = [(a, b) for a, b in tree.children_[tree.distances_ <= 2].tolist()]
+    return _best(tracks, steps)
+
+
+def by_time(tracks: Sequence[Track], constraints: Constraints) -> np.ndarray:
+    """No looks: each track goes on in the one that begins soonest after it elsewhere, one to one,
+    up to the wait where F1 is best; ``int (n,)``."""
+    n, every = len(tracks), np.arange(len(tracks))
+    apart = conflicts(tracks, constraints).between(every[:, None], every[None, :])
+    first, last = (np.array([getattr(t, name) for t in tracks]) for name in ("first", "last"))
+    wait = first[None, :] - last[:, None]
+    same = np.array([[a.camera == b.camera for b in tracks] for a in tracks])
+    longest = float(max(wait.max(), 0.0)) + 1.0
+    rows, columns = assign(np.where(apart | same | (wait < 0), 0.0, longest - wait), 1e-9)
+    order = np.argsort(wait[rows, columns], kind="stable")
+    members, steps = {i: i for i in range(n)}, []
+    for a, b in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+        steps.append((members[a], members[b]))
+        joined = n + len(steps) - 1
+        members = {t: joined if m in steps[-1] else m for t, m in members.items()}
+    return _best(tracks, steps)
+
+
+def conflicts(tracks: Sequence[Track], constraints: Constraints) -> Conflicts:
+    """The linker's constraints between tracks, by their place."""
+    out, nothing = Conflicts(constraints), Embeddings.empty((1,))
+    for i, t in enumerate(tracks):
+        out.put(i, Tracklet(i, t.camera, t.first, t.last, nothing))
+    return out
+
+
+def judged(tracks: Sequence[Track], found: np.ndarray) -> Facts:
+    """Pairwise precision, recall and F1 of tracks, IDF1 of crops."""
+    names = {p: i for i, p in enumerate(sorted({t.person for t in tracks}))}
+    true = np.array([names[t.person] for t in tracks])
+    right = _pairs(Counter(zip(true.tolist(), found.tolist(), strict=True)))
+    claimed, all_true = _pairs(Counter(found.tolist())), _pairs(Counter(true.tolist()))
+    counts = np.zeros((true.max() + 1, found.max() + 1))
+    np.add.at(counts, (true, found), [len(t.crops) for t in tracks])
+    rows, columns = assign(counts, 0.5)
+    return {
+        "precision": right / claimed if claimed else 1.0,
+        "recall": right / all_true,
+        "f1": 2 * right / (claimed + all_true),
+        "idf1": float(counts[rows, columns].sum() / counts.sum()),
+    }
+
+
+def _best(tracks: Sequence[Track], steps: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Groups after the first joins up to where F1 is best; step k makes group n + k of two."""
+    n = len(tracks)
+    members = {i: [i] for i in range(n)}
+    people = {i: Counter([t.person]) for i, t in enumerate(tracks)}
+    all_true = _pairs(Counter(t.person for t in tracks))
+    right = claimed = 0
+    scores = [0.0]
+    for step, (a, b) in enumerate(steps):
+        right += sum(count * people[b][person] for person, count in people[a].items())
+        claimed += len(members[a]) * len(members[b])
+        members[n + step] = members[a] + members[b]
+        people[n + step] = people[a] + people[b]
+        scores.append(2 * right / (claimed + all_true))
+    out = np.arange(n)
+    for step in range(int(np.argmax(scores))):
+        out[members[n + step]] = n + step
+    return np.unique(out, return_inverse=True)[1]
+
+
+def _pairs(sizes: Counter[Any]) -> int:
+    return sum(n * (n - 1) // 2 for n in sizes.values())
+
+
+def _osnet(path: Path, crops: Pictures, threads: int) -> np.ndarray:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    out = []
+    for crop in crops:
+        image = (to_input(crop, (256, 128))[..., ::-1] / 255 - mean) / deviation
+        batch = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
+        out.append(session.run(None, {name: batch})[0][0])
+    vectors = np.array(out)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _retail(path: Path, crops: Pictures, threads: int) -> np.ndarray:
+    from training.datasets import Crop
+    from training.teacher import teacher_vectors
+
+    return teacher_vectors(path, [Crop(c, "", -1) for c in crops], threads)
