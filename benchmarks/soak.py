@@ -22,6 +22,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -187,13 +188,19 @@ def write_site(path: Path, urls: Mapping[str, str], fps: float | None) -> Path:
     return path
 
 
+def fresh(folder: Path, name: str) -> Path:
+    """A place for a gallery where an earlier run left nothing."""
+    for old in folder.glob(f"{name}.db*"):
+        old.unlink()
+    shutil.rmtree(folder / f"{name}.crops", ignore_errors=True)
+    return folder / f"{name}.db"
+
+
 @contextmanager
 def running(options: argparse.Namespace) -> Iterator[tuple[Watched, dict[str, RtspServer], Path]]:
     """A watch of the cameras, each with a server of its own, and its fresh gallery."""
     units = dict(itertools.islice(prepare(options.clips).items(), options.cameras))
-    gallery = options.clips / f"{options.what}.db"
-    for old in options.clips.glob(f"{options.what}.db*"):
-        old.unlink()
+    gallery = fresh(options.clips, options.what)
     with served(units) as servers:
         urls = {name: server.url(name) for name, server in servers.items()}
         site = write_site(options.clips / f"{options.what}.yaml", urls, options.fps)
@@ -245,7 +252,7 @@ def agreement(options: argparse.Namespace, gallery: Path) -> dict[str, Any]:
     with Gallery.open(gallery, read_only=True) as opened:
         live = {s.camera: opened.boxes(s.id) for s in opened.sessions()}
         identities = opened.info().identities
-    file = folder / f"process-{options.cameras}.db"
+    file = fresh(folder, "process")
     videos = [f"{name}={folder / name}.mp4" for name in live]
     process(videos, file, folder / "process", device="cpu")
     with Gallery.open(file, read_only=True) as opened:
@@ -400,9 +407,7 @@ def alerts(options: argparse.Namespace) -> dict[str, Any]:
         images = (f.image for f in open_source(folder / "scene" / "far.mp4", "far").frames())
         write_units(clip, access_units(images, FPS))
     pictures = pictures_of(folder, options.person)
-    gallery = folder / f"{what}.db"
-    for old in folder.glob(f"{what}.db*"):
-        old.unlink()
+    gallery = fresh(folder, what)
     call = [sys.executable, "-c", MAIN, "watchlist", "add", "wanted", *map(str, pictures)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([*call, "--gallery", str(gallery)], env=environment, check=True)

@@ -28,6 +28,9 @@ from numpy.typing import NDArray
 from .opening import Ended, Orders, explained, open_stream
 from .ring import MOST_BYTES, Ring
 
+UNSTAMPED = ("mpjpeg", "mjpeg", "h264", "hevc", "m4v", "image2pipe", "jpeg_pipe")
+"""Formats that carry no timestamps; FFmpeg makes some up, by a rate that is not the camera's."""
+
 MOST_BROKEN = 200
 """Packets in a row that may fail to decode before a stream counts as broken."""
 
@@ -125,6 +128,7 @@ def _frames(container: av.container.InputContainer, orders: Orders, ring: Ring) 
     stream.codec_context.thread_count = 1
     stream.codec_context.flags |= av.codec.context.Flags.low_delay
     gate = Gate(orders, ring)
+    stamped = orders.kind == "file" or container.format.name not in UNSTAMPED
     began: tuple[float, float] | None = None
     heard: float | None = None
     for frame in _decoded(container, stream):
@@ -135,7 +139,7 @@ def _frames(container: av.container.InputContainer, orders: Orders, ring: Ring) 
         if frame is None or frame.is_corrupt:
             say("lost")
             continue
-        stamp = None if frame.time is None else float(frame.time)
+        stamp = None if frame.time is None or not stamped else float(frame.time)
         if orders.kind == "file" and stamp is not None:
             began = began or (now, stamp)
             time.sleep(max(0.0, began[0] + stamp - began[1] - now))

@@ -85,7 +85,7 @@ class LiveTrack:
         self.times.append(time)
         self.quality.append(quality)
         self.levels.append(level)
-        self.vectors.append(vector)
+        self.vectors.append(vector.copy())  # a view would keep its whole batch in memory
 
 
 class LiveLinker:

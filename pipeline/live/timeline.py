@@ -8,6 +8,8 @@ JUMP = 1.0
 """Seconds by which a clock may be off before it counts as having jumped."""
 MOST_LATE = 10.0
 """Seconds that a frame may come late; a stream that lags more has wrong timestamps."""
+WINDOW = 5.0
+"""Seconds in which some frame is expected to come without being held up."""
 SLEW = 0.0005
 """Seconds a frame by which times follow a clock that is set slowly."""
 STEP = 0.001
@@ -28,6 +30,8 @@ class Timeline:
     clock_jumps: int = 0
     epoch: int = 0
     _delay: float | None = None
+    _least: float = float("inf")
+    _until: float = 0.0
     _stamp: float | None = None
     _base: float | None = None
     _last: float = float("-inf")
@@ -68,12 +72,19 @@ class Timeline:
         delay = arrival - stamp
         before, self._stamp = self._stamp, stamp
         if self._delay is None or before is None:
-            self._delay = delay
-            return 0.0
+            return self._anchor(arrival, delay)
         late = delay - self._delay
         if stamp <= before or late < -JUMP or late > MOST_LATE:
             self.jumps += 1
-            self._delay = delay
-            return 0.0
-        self._delay += min(late, SLEW)
+            return self._anchor(arrival, delay)
+        self._delay += min(late, 0.0)
+        self._least = min(self._least, max(0.0, late))
+        if arrival > self._until:  # even the quickest are late: the stream's clock is slow
+            self._delay += self._least
+            self._least, self._until = float("inf"), arrival + WINDOW
         return max(0.0, late)
+
+    def _anchor(self, arrival: float, delay: float) -> float:
+        """Takes a frame for one that was not held up."""
+        self._delay, self._least, self._until = delay, float("inf"), arrival + WINDOW
+        return 0.0

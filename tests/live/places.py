@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
+import cv2
+import numpy as np
 import pytest
 
 PYTHON = "/usr/bin/python3"
@@ -137,3 +141,36 @@ PAGE = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n"
     b"<html><body><h1>Camera login</h1></body></html>"
 )
+
+
+@contextmanager
+def mjpeg_server(images: Sequence[np.ndarray], fps: int) -> Iterator[int]:
+    """The port of a camera that sends JPEG pictures over HTTP, over and over."""
+    pictures = [cv2.imencode(".jpg", image)[1].tobytes() for image in images]
+    over = Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.end_headers()
+            with suppress(OSError):
+                for jpeg in itertools.cycle(pictures):
+                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}"
+                    self.wfile.write(head.encode() + b"\r\n\r\n" + jpeg + b"\r\n")
+                    if over.wait(1 / fps):
+                        return
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

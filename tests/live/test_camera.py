@@ -17,8 +17,16 @@ from pipeline.live.address import resolve
 from pipeline.live.camera import LiveCamera
 from pipeline.live.states import CameraState
 
-from .conftest import FPS
-from .places import PAGE, RtspServer, decoders_of, free_port, rtsp_server, tcp_place
+from .conftest import FPS, noise
+from .places import (
+    PAGE,
+    RtspServer,
+    decoders_of,
+    free_port,
+    mjpeg_server,
+    rtsp_server,
+    tcp_place,
+)
 
 Said = list[tuple[CameraState, str]]
 
@@ -89,6 +97,18 @@ def test_a_camera_that_plays(
     assert [f.index for f in one.frames] == sorted({f.index for f in one.frames})
     assert one.frames[0].image.shape == (240, 320, 3)
     assert one.frames[0].image.std() > 10
+
+
+def test_a_camera_over_http(watch: Callable[..., Watched]) -> None:
+    with mjpeg_server(list(noise(20)), FPS) as port:
+        one = watch(f"http://127.0.0.1:{port}/video?user=a&password=word")
+        one.until(lambda: len(one.frames) >= 8)
+        assert one.camera.health().state is CameraState.LIVE
+        assert one.camera.health().address == f"http://127.0.0.1:{port}/video?***"
+        times = [f.time for f in one.frames]
+        assert abs(np.diff(times[2:]).mean() - 1 / FPS) < 0.05
+        assert abs(times[-1] - time.time()) < 1
+        one.camera.close()
 
 
 def test_the_newest_frame_is_taken_and_the_others_are_counted(

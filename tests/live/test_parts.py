@@ -126,6 +126,14 @@ def test_wrong_timestamps_are_counted_and_not_believed() -> None:
     assert line.jumps == 11
 
 
+def test_a_stream_whose_clock_is_wrong_is_followed() -> None:
+    for speed in (0.97, 1.03):
+        line = Timeline()
+        late = [i / 10 - line.time(i / 10, speed * i / 10, 0.0) for i in range(3000)]
+        assert max(late) < 0.35
+        assert line.jumps == 0
+
+
 def test_a_clock_that_is_set() -> None:
     line = Timeline()
     for i in range(10):

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -105,7 +106,25 @@ def test_people_are_stored_and_linked_as_they_come(begin: Begin, site: Path) -> 
             rows = gallery.boxes(session.id)
             assert len({r.frame for r in rows}) > 30
             assert all(r.identity for r in rows if r.frame < session.position - 10)
+        waited = {t.id: seconds_to_identity(site.parent, t.id) for t in gallery.tracks(looks=0)}
+    assert min(waited.values()) < 2, waited
     assert not list(site.parent.glob("*.watch-*"))
+
+
+def seconds_to_identity(folder: Path, track: int) -> float:
+    """From the first look of a track until the first identity that it had was made."""
+    connection = sqlite3.connect(folder / "nearfar.db")
+    look = (
+        "SELECT min(o.time) FROM observation o JOIN embedding e ON e.observation_id = o.id "
+        "WHERE o.track_id = ?"
+    )
+    made = (
+        "SELECT min(i.created) FROM identity i JOIN identity_link l ON l.identity_id = i.id "
+        "WHERE l.track_id = ?"
+    )
+    (seen,), (known,) = (connection.execute(q, (track,)).fetchone() for q in (look, made))
+    connection.close()
+    return float("inf") if seen is None or known is None else known - seen
 
 
 def identities(folder: Path) -> int:
