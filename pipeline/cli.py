@@ -253,6 +253,8 @@ ELSEWHERE = {
     "ablation": ("training.verbs", "ablation", "Train and evaluate every row of a table."),
     "export": ("training.verbs", "export", "Write a trained network as ONNX."),
     "figures": ("training.verbs", "figures", "Draw what a trained network does."),
+    "serve": ("console.verbs", "serve", "Open a gallery in the browser."),
+    "users": ("console.verbs", "users", "Add, list and remove accounts of the console."),
 }
 """Verbs of other packages: module and function, loaded when they are called, and what they do."""
 
@@ -274,8 +276,10 @@ def _lazily(verb: str) -> None:
                 raise CallError(
                     f"{verb} needs what pip install 'nearfar[train]' installs ({error})"
                 ) from error
-            inner = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
-            inner.command(context_settings=HELP)(loaded)
+            inner = loaded
+            if not isinstance(loaded, typer.Typer):
+                inner = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
+                inner.command(context_settings=HELP)(loaded)
             command = typer.main.get_command(inner)
             command.main(context.args, prog_name=f"nearfar {verb}", standalone_mode=False)
 

@@ -1,39 +1,21 @@
-"""The commands `nearfar gallery ...`: look into a gallery, correct it, and end the life of data."""
+"""The commands `nearfar gallery ...` that look into a gallery and correct it; the others' table."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from .cli_copies import register
-from .terminal import one_line_errors, parse_time, print_json, say
-
-if TYPE_CHECKING:
-    from storage import Gallery, Removed
+from . import cli_copies, cli_life
+from .cli_options import HERE, Json, Place, PlaceOption, opened_gallery
+from .terminal import one_line_errors, print_json, say
 
 app = typer.Typer(help="Look into a gallery, correct it, remove from it.", no_args_is_help=True)
 audit_app = typer.Typer(help="Who did what.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
-register(app)
-
-Place = Annotated[str, typer.Argument(help="path or URL of the gallery")]
-PlaceOption = Annotated[str, typer.Option("--gallery", help="path or URL of the gallery")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-HERE = "nearfar.db"
-
-
-@contextmanager
-def _opened(place: str, *, read_only: bool = False) -> Iterator[Gallery]:
-    with one_line_errors():
-        from storage import Gallery
-
-        with Gallery.open(place, read_only=read_only) as gallery:
-            yield gallery
+cli_copies.register(app)
+cli_life.register(app)
 
 
 @app.command("info")
@@ -44,7 +26,7 @@ def info(gallery: Place = HERE, as_json: Json = False) -> None:
     """
     from .outputs import iso
 
-    with _opened(gallery, read_only=True) as opened:
+    with opened_gallery(gallery, read_only=True) as opened:
         held = opened.info()
     facts: dict[str, Any] = {
         "model": f"{held.model.name} {held.model.fingerprint}" if held.model else None,
@@ -81,7 +63,7 @@ def check(
     Reads every picture. The exit status is 1 if anything is (still) wrong.
     """
     done: tuple[str, ...] = ()
-    with _opened(gallery, read_only=not repair) as opened:
+    with opened_gallery(gallery, read_only=not repair) as opened:
         if repair:
             mended = opened.repair()
             done, wrong = mended.done, list(mended.left)
@@ -100,125 +82,6 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command("erase")
-def erase(
-    identity: Annotated[int, typer.Option(help="number of the person")],
-    gallery: Place = HERE,
-    vacuum: Annotated[
-        bool, typer.Option(help="leave no trace in the files; once is enough after several")
-    ] = True,
-    as_json: Json = False,
-) -> None:
-    """Remove a person for good: tracks, boxes, vectors, pictures; the number stays taken.
-
-    Example: `nearfar gallery erase nearfar.db --identity 7`
-
-    Backups, and on PostgreSQL the server's write-ahead log, are not ours to reach.
-    """
-    with _opened(gallery) as opened:
-        removed = opened.life.erase(identity, vacuum=vacuum)
-    _print_removed(removed, f"identity {identity} erased", as_json)
-
-
-@app.command("purge")
-def purge(
-    gallery: Place = HERE,
-    older_than: Annotated[str | None, typer.Option(help="age, like 30d or 12h")] = None,
-    before: Annotated[str | None, typer.Option(help="time, like 2026-01-31T08:00Z")] = None,
-    keep: Annotated[str | None, typer.Option(help="size that may stay, like 50GB")] = None,
-    camera: Annotated[str | None, typer.Option(help="this camera only")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
-    as_json: Json = False,
-) -> None:
-    """Remove the oldest tracks, by age or down to a size; legal holds spare what they cover.
-
-    Example: `nearfar gallery purge nearfar.db --camera gate --older-than 30d`
-
-    Others can go on writing. The files get smaller with `nearfar gallery vacuum`.
-    """
-    with one_line_errors():
-        from .errors import CallError
-        from .units import parse_age, parse_size
-
-        if older_than and before:
-            raise CallError("give --older-than or --before, not both")
-        age = parse_age(older_than)
-        until = parse_time(before) if age is None else time.time() - age
-        most = parse_size(keep)
-    with _opened(gallery) as opened:
-        removed = opened.life.purge(camera=camera, before=until, keep_bytes=most, dry_run=dry_run)
-    _print_removed(removed, "would go" if dry_run else "purged", as_json)
-
-
-@app.command("vacuum")
-def vacuum(gallery: Place = HERE, as_json: Json = False) -> None:
-    """Give the room of what was removed back to the disk.
-
-    Example: `nearfar gallery vacuum nearfar.db`
-    """
-    with _opened(gallery) as opened:
-        before = opened.info().database_bytes
-        opened.life.vacuum()
-        after = opened.info().database_bytes
-    if as_json:
-        print_json({"bytes_before": before, "bytes_after": after})
-    else:
-        typer.echo(f"{gallery}: {before} bytes before, {after} after")
-
-
-@app.command("hold")
-def hold(
-    reason: Annotated[str, typer.Option(help="why, for instance the number of a case")],
-    gallery: Place = HERE,
-    identity: Annotated[int | None, typer.Option(help="number of a person")] = None,
-    camera: Annotated[str | None, typer.Option(help="all of a camera")] = None,
-    as_json: Json = False,
-) -> None:
-    """Place a legal hold: nothing that it covers can be erased or purged until it is lifted.
-
-    Example: `nearfar gallery hold nearfar.db --identity 7 --reason "case 12/26"`
-
-    Without an identity or a camera it covers the whole gallery.
-    """
-    with _opened(gallery) as opened:
-        made = opened.life.hold(reason, identity=identity, camera=camera)
-    if as_json:
-        print_json(asdict(made))
-    else:
-        typer.echo(f"hold {made.id} placed")
-
-
-@app.command("lift")
-def lift(
-    number: Annotated[int, typer.Argument(help="number of the hold")],
-    gallery: PlaceOption = HERE,
-) -> None:
-    """Lift a legal hold.
-
-    Example: `nearfar gallery lift 3 --gallery nearfar.db`
-    """
-    with _opened(gallery) as opened:
-        opened.life.lift(number)
-    typer.echo(f"hold {number} lifted")
-
-
-@app.command("holds")
-def holds(gallery: Place = HERE, as_json: Json = False) -> None:
-    """List legal holds, lifted ones too.
-
-    Example: `nearfar gallery holds nearfar.db`
-    """
-    with _opened(gallery, read_only=True) as opened:
-        found = opened.life.holds()
-    if as_json:
-        print_json({"holds": [asdict(one) for one in found]})
-        return
-    for one in found:
-        covers = f"identity {one.identity}" if one.identity else one.camera or "everything"
-        state = "lifted" if one.lifted is not None else "holds"
-        typer.echo(f"{one.id}  {covers}  {state}  {one.reason}")
-
-
 @app.command("merge")
 def merge(
     into: Annotated[int, typer.Argument(help="identity that stays")],
@@ -229,7 +92,7 @@ def merge(
 
     Example: `nearfar gallery merge 3 7 9 --gallery nearfar.db`
     """
-    with _opened(gallery) as opened:
+    with opened_gallery(gallery) as opened:
         opened.people.merge(into, others)
     typer.echo(f"{', '.join(map(str, others))} merged into identity {into}")
 
@@ -245,7 +108,7 @@ def split(
 
     Example: `nearfar gallery split 3 41 42 --gallery nearfar.db`
     """
-    with _opened(gallery) as opened:
+    with opened_gallery(gallery) as opened:
         made = opened.people.split(identity, tracks)
     if as_json:
         print_json({"identity": made, "tracks": tracks})
@@ -262,7 +125,7 @@ def confirm(
 
     Example: `nearfar gallery confirm 41 --gallery nearfar.db`
     """
-    with _opened(gallery) as opened:
+    with opened_gallery(gallery) as opened:
         identity = opened.people.confirm(track)
     typer.echo(f"track {track} is identity {identity}")
 
@@ -276,7 +139,7 @@ def reject(
 
     Example: `nearfar gallery reject 41 --gallery nearfar.db`
     """
-    with _opened(gallery) as opened:
+    with opened_gallery(gallery) as opened:
         identity = opened.people.reject(track)
     typer.echo(f"track {track} is not identity {identity}")
 
@@ -293,7 +156,7 @@ def history(
     """
     from .outputs import iso
 
-    with _opened(gallery, read_only=True) as opened:
+    with opened_gallery(gallery, read_only=True) as opened:
         changes = opened.people.history(identity)
     if as_json:
         print_json({"changes": [asdict(change) for change in changes]})
@@ -320,7 +183,7 @@ def audit_show(
 
     from .outputs import iso
 
-    with _opened(gallery, read_only=True) as opened:
+    with opened_gallery(gallery, read_only=True) as opened:
         entries = opened.audit.entries(action)
     if as_json:
         print_json({"entries": [asdict(entry) for entry in entries]})
@@ -345,7 +208,7 @@ def audit_verify(
     Keep the hash that it prints elsewhere: given as `--expect` later, it also tells of rows that
     were cut off the end. The exit status is 1 if the log does not hold.
     """
-    with _opened(gallery, read_only=True) as opened:
+    with opened_gallery(gallery, read_only=True) as opened:
         proof = opened.audit.verify(expect)
     if as_json:
         print_json(asdict(proof))
@@ -372,17 +235,6 @@ def audit_searches(
 
         if wanted not in ("on", "off"):
             raise CallError(f"on or off, not {wanted!r}")
-    with _opened(gallery) as opened:
+    with opened_gallery(gallery) as opened:
         opened.audit.note_searches(wanted == "on")
     typer.echo(f"searches are {'' if wanted == 'on' else 'not '}noted")
-
-
-def _print_removed(removed: Removed, what: str, as_json: bool) -> None:
-    if as_json:
-        print_json(asdict(removed))
-        return
-    spared = f"; {removed.held} tracks stay, under a legal hold" if removed.held else ""
-    typer.echo(
-        f"{what}: {removed.tracks} tracks, {removed.observations} observations, "
-        f"{removed.crops} pictures{spared}"
-    )

@@ -26,6 +26,9 @@ LIKELY = 0.5
 CROP_SHAPE = (1.2, 6.0)
 """Height over width that a picture of one person has; anything else is a whole frame."""
 
+SURE = 0.5
+"""The detector's score from which a person in a query picture is taken for one."""
+
 Box = tuple[float, float, float, float]
 
 
@@ -111,13 +114,16 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     """A picture file as ``uint8 (H, W, 3)`` BGR.
 
     Raises:
-        QueryError: when it is missing or no picture.
+        QueryError: when it is missing, no picture or one of more than 2^30 pixels.
     """
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
         raise QueryError(f"no picture at {path}: {error.strerror}") from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # more pixels or larger sides than OpenCV takes
+        image = None
     if image is None:
         raise QueryError(f"{path} is no picture that can be read; give a JPEG or PNG")
     return np.asarray(image, np.uint8)
@@ -140,16 +146,27 @@ def _person(
         if not crop.size:
             raise QueryError(f"box {_written(box)} lies outside the picture of {w} x {h} px")
         return crop
-    if CROP_SHAPE[0] <= h / w <= CROP_SHAPE[1]:
+    if is_one_person(image):
         return image
-    found = (detector or Detector.load()).detect([image])[0]
-    sure = found.boxes[found.scores >= 0.5]
-    if not len(sure):
+    sure = people_in(image, detector or Detector.load())
+    if not sure:
         raise QueryError(f"nobody found in the picture of {w} x {h} px; give --box x,y,w,h")
     if len(sure) > 1:
-        listed = "; ".join(_written(b) for b in sorted(sure.tolist()))
+        listed = "; ".join(_written(b) for b in sure)
         raise QueryError(f"{len(sure)} people in the picture; choose one with --box: {listed}")
     return cut_out(image, sure[0])
+
+
+def is_one_person(image: NDArray[np.uint8]) -> bool:
+    """Whether a picture has the shape of one person's crop; any other is a whole frame."""
+    return CROP_SHAPE[0] <= image.shape[0] / image.shape[1] <= CROP_SHAPE[1]
+
+
+def people_in(image: NDArray[np.uint8], detector: Detector) -> list[Box]:
+    """The boxes of people in a frame that the detector is sure of, from left to right."""
+    found = detector.detect([image])[0]
+    boxes = sorted(found.boxes[found.scores >= SURE].tolist())
+    return [(x, y, w, h) for x, y, w, h in boxes]
 
 
 def _written(box: Sequence[float]) -> str:

@@ -34,6 +34,10 @@ def _rows(index: int, boxes: list[TruthBox]) -> str:
     return lines
 
 
+ENCODING = {"crf": "20", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
+"""Of H.264; with macroblock trees the same pictures don't always give the same bytes."""
+
+
 def _write_camera(
     scene: Scene,
     camera: str,
@@ -49,7 +53,7 @@ def _write_camera(
         stream.pix_fmt = "yuv420p"
         stream.time_base = 1 / rate
         stream.codec_context.time_base = 1 / rate
-        stream.options = {"crf": "20", "preset": "veryfast", "threads": "1"}
+        stream.options = dict(ENCODING)
         for index, (image, boxes) in enumerate(scene.frames(camera)):
             frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts, frame.time_base = index, 1 / rate

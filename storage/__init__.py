@@ -1,6 +1,8 @@
 """The gallery: what was seen where and when, who it was, and the search for a person."""
 
+from .accounts import Account, Accounts
 from .audit import AuditEntry, AuditLog, AuditProof
+from .browsing import Browse, Doubt
 from .copying import copy, export, import_
 from .errors import (
     GalleryDamaged,
@@ -36,14 +38,19 @@ from .records import (
 )
 from .reindexing import reindex
 from .removal import Removed
+from .rules import Rule
 
 __all__ = [
+    "Account",
+    "Accounts",
     "Appearance",
     "AuditEntry",
     "AuditLog",
     "AuditProof",
     "BoxRow",
+    "Browse",
     "Change",
+    "Doubt",
     "Gallery",
     "GalleryDamaged",
     "GalleryFull",
@@ -63,6 +70,7 @@ __all__ = [
     "People",
     "Removed",
     "Repair",
+    "Rule",
     "SearchHit",
     "SearchPage",
     "Session",

@@ -6,8 +6,10 @@ by one who knows an earlier end: keep the `hash` of the last row somewhere else 
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -91,6 +93,14 @@ class AuditLog:
         """Adds a row about something that was done outside the gallery, a search for instance."""
         with self._database.write() as connection:
             append(connection, self._actor, action, details)
+
+
+def the_user() -> str:
+    """The user of the operating system, for those who say nothing else."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name
+        return f"user {os.getuid()}"
 
 
 def append(connection: Connection, actor: str, action: str, details: Mapping[str, Any]) -> None:

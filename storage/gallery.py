@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Hashable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
+from copy import copy
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -15,10 +14,12 @@ from sqlalchemy import Connection
 from reid import Embeddings, ModelInfo
 
 from . import checks, identities, mending, reading, schema, search, writing
-from .audit import AuditLog
+from .accounts import Accounts
+from .audit import AuditLog, the_user
+from .browsing import Browse
 from .crops import Crops
 from .database import Database
-from .errors import GalleryDamaged, GalleryLocked, StorageError
+from .errors import GalleryDamaged, StorageError
 from .life import Life
 from .mending import Repair
 from .mirror import Mirror
@@ -59,7 +60,7 @@ class Gallery:
         self._crops = crops
         self._actor = actor
         self._model_id = model_id
-        self._mirror: Mirror | None = None
+        self._mirror = Mirror(model.sizes, model_id) if model and model_id is not None else None
         self._mirror_lock = Lock()
         self.model = model
 
@@ -100,9 +101,7 @@ class Gallery:
         )
         try:
             kept = settle_crops(database, crops)
-            if not read_only:
-                _clear_doubtful(database, kept)
-            return cls(database, kept, actor or _user(), *settle_model(database, model))
+            return cls(database, kept, actor or the_user(), *settle_model(database, model))
         except BaseException:
             database.close()
             raise
@@ -123,6 +122,17 @@ class Gallery:
         self.close()
 
     @property
+    def actor(self) -> str:
+        """Who is at work, for the audit log."""
+        return self._actor
+
+    def by(self, actor: str) -> Gallery:
+        """The same gallery with somebody else at work; close the one that was opened."""
+        other = copy(self)
+        other._actor = actor
+        return other
+
+    @property
     def life(self) -> Life:
         """What is kept, what goes and what may not."""
         return Life(self._database, self._crops, self._actor, self._forget)
@@ -133,9 +143,20 @@ class Gallery:
         return People(self._database, self._actor)
 
     @property
+    def accounts(self) -> Accounts:
+        """Who may use it through the console."""
+        return Accounts(self._database, self._actor)
+
+    @property
     def audit(self) -> AuditLog:
         """Who did what."""
         return AuditLog(self._database, self._actor)
+
+    @property
+    def browse(self) -> Browse:
+        """Parts of it, for those who look at it page by page."""
+        sizes = self.model.sizes if self.model else (0,)
+        return Browse(self._database, sizes, self._model_id)
 
     def begin_session(
         self, camera: str, source: str, content: str, start: float, fps: float
@@ -274,8 +295,16 @@ class Gallery:
         Raises:
             StorageError: an empty query, one of another model, an unknown camera or identity.
         """
-        limits = Limits(camera, identity, after, before, min_level)
-        return list(self._search(query, limits, top, 0).hits)
+        page = self.search_page(
+            query,
+            camera=camera,
+            identity=identity,
+            after=after,
+            before=before,
+            min_level=min_level,
+            top=top,
+        )
+        return list(page.hits)
 
     def search_page(
         self,
@@ -298,12 +327,9 @@ class Gallery:
         Raises:
             StorageError: as `search`; `page` is of no page.
         """
-        until, skip = _page(page)
+        until, skip = search.place_of(page)
         limits = Limits(camera, identity, after, before, min_level, until)
-        return self._search(query, limits, top, skip)
-
-    def _search(self, query: Embeddings, limits: Limits, top: int, skip: int) -> SearchPage:
-        if self.model is None or self._model_id is None:
+        if self.model is None or self._model_id is None or self._mirror is None:
             return SearchPage((), 0, None)
         if query.sizes != self.model.sizes:
             raise StorageError(
@@ -316,8 +342,6 @@ class Gallery:
             with self._mirror_lock:
                 connection = stack.enter_context(self._database.read())
                 require_active(connection, self._database.name, self._model_id)
-                if self._mirror is None:
-                    self._mirror = Mirror(self.model.sizes, self._model_id)
                 view = self._mirror.refresh(connection)
             return search.search(
                 connection, view, self.model.calibration, query, limits, top=top, skip=skip
@@ -377,31 +401,5 @@ class Gallery:
         return reading.tracks(connection, sizes, self._model_id, looks, *conditions)
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a user without a name
-        return f"user {os.getuid()}"
-
-
 def _of_cameras(cameras: Sequence[str] | None) -> list[object]:
     return [] if cameras is None else [schema.Camera.name.in_(cameras)]
-
-
-def _clear_doubtful(database: Database, crops: Crops) -> None:
-    """Removes the pictures of a run that was cut off, unless somebody is at work."""
-    with database.read() as connection:
-        if not crops.doubtful(connection):
-            return
-    with suppress(GalleryLocked), database.write() as connection:
-        crops.clear(connection)
-
-
-def _page(page: str | None) -> tuple[int | None, int]:
-    """The last observation and the hits to pass over that the name of a page stands for."""
-    if page is None:
-        return None, 0
-    until, dot, skip = page.partition(".")
-    if not (dot and until.isdecimal() and skip.isdecimal()):
-        raise StorageError(f"no page {page!r}: give the `next` of the page before")
-    return int(until), int(skip)

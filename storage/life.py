@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from . import audit, holds, removal
+from . import audit, holds, removal, rules
 from .crops import Crops
 from .database import Database
 from .errors import StorageError
 from .holds import LegalHold
 from .removal import Removed
+from .rules import Rule
 
 BATCH = 2000
 """Observations that one transaction of `Life.purge` removes; other writers wait for one at most."""
@@ -98,6 +99,44 @@ class Life:
         with self._database.write() as connection:
             audit.append(connection, self._actor, "purge", facts | counts)
         self._tidy()
+        return removed
+
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules of retention: that of the whole gallery first, then by camera."""
+        with self._database.read() as connection:
+            return rules.every(connection)
+
+    def keep(
+        self,
+        *,
+        camera: str | None = None,
+        seconds: float | None = None,
+        keep_bytes: int | None = None,
+    ) -> None:
+        """Sets for how long and up to which size a camera, or all, is kept; with neither, for ever.
+
+        Nothing goes before `expire` is called.
+
+        Raises:
+            StorageError: no such camera, or a limit below zero.
+        """
+        with self._database.write() as connection:
+            rules.put(connection, Rule(camera, seconds, keep_bytes))
+            facts = {"camera": camera, "seconds": seconds, "keep_bytes": keep_bytes}
+            audit.append(connection, self._actor, "keep", facts)
+
+    def expire(self, now: float, *, dry_run: bool = False) -> Removed:
+        """Purges what the rules of retention don't let stay at `now`, UTC seconds.
+
+        Args:
+            dry_run: remove nothing, only count; a track that two rules name counts twice.
+        """
+        removed = Removed(0, 0, 0, 0)
+        for rule in self.rules():
+            before = None if rule.seconds is None else now - rule.seconds
+            removed += self.purge(
+                camera=rule.camera, before=before, keep_bytes=rule.bytes, dry_run=dry_run
+            )
         return removed
 
     def vacuum(self) -> None:

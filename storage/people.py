@@ -120,6 +120,56 @@ class People:
             audit.append(connection, self._actor, "reject", facts)
         return identity
 
+    def assign(self, track: int, identity: int) -> None:
+        """Says that a track is of an identity, whatever it had before.
+
+        Raises:
+            StorageError: no such track, or an identity that is not there or has ended.
+        """
+        with self._database.write() as connection:
+            before = connection.execute(
+                select(schema.Track.identity_id).where(schema.Track.id == track)
+            ).one_or_none()
+            if before is None:
+                raise StorageError(f"no track {track} in the gallery")
+            _require(connection, identity)
+            if before[0] is None:
+                connection.execute(
+                    update(schema.Track)
+                    .where(schema.Track.id == track)
+                    .values(identity_id=identity)
+                )
+                counters.count_up(connection, counters.IDENTITIES)
+            elif before[0] != identity:
+                _move(connection, [track], before[0], identity)
+            _judge(connection, track, identity, "confirmed")
+            facts = {"track": track, "identity": identity, "before": before[0]}
+            audit.append(connection, self._actor, "assign", facts)
+
+    def withdraw(self, track: int) -> None:
+        """Takes back what was confirmed of a track and the identity that it has.
+
+        Raises:
+            StorageError: no such track, it has no identity, or nothing was confirmed.
+        """
+        link = schema.IdentityLink
+        with self._database.write() as connection:
+            identity = _identity(connection, track)
+            changed = connection.execute(
+                update(link)
+                .where(
+                    link.track_id == track,
+                    link.identity_id == identity,
+                    link.method == "person",
+                    link.state == "confirmed",
+                )
+                .values(method="machine", state="current", updated=time.time())
+            ).rowcount
+            if not changed:
+                raise StorageError(f"nothing was confirmed of track {track}")
+            facts = {"track": track, "identity": identity}
+            audit.append(connection, self._actor, "withdraw", facts)
+
     def judgements(self) -> Judgements:
         """All that was said of tracks and of identities that have not ended."""
         with self._database.read() as connection:

@@ -221,19 +221,19 @@ def boxes(connection: Connection, session_id: int) -> list[BoxRow]:
     return [BoxRow(frame, who, of, (x, y, w, h), s) for frame, who, of, x, y, w, h, s in rows]
 
 
-def identities(connection: Connection) -> list[StoredIdentity]:
-    """All identities that have tracks, by id."""
+def identities(connection: Connection, *conditions: Any) -> list[StoredIdentity]:
+    """The identities whose tracks meet all conditions, by id."""
     track = schema.Track
     who: Any = track.identity_id
     rows = connection.execute(
         select(who, track.id, track.first, track.last)
-        .where(who.is_not(None))
+        .where(who.is_not(None), *conditions)
         .order_by(who, track.first, track.id)
     )
     members = defaultdict(list)
     for identity, track_id, first, last in rows:
         members[identity].append((track_id, first, last))
-    seen = appearances(connection, who, who.is_not(None))
+    seen = appearances(connection, who, who.is_not(None), *conditions)
     return [
         StoredIdentity(
             id=identity,

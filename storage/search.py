@@ -138,8 +138,21 @@ def search(
         hits.append((i, found[part], row))
     shown = _shown(connection, view.owners[present], chance, mean[present], evidence, hits)
     more = f"{until}.{skip + top}" if skip + top < len(present) else None
-    bounded = tuple(shown)
-    return SearchPage(bounded, len(present), more)
+    return SearchPage(tuple(shown), len(present), more)
+
+
+def place_of(page: str | None) -> tuple[int | None, int]:
+    """The last observation and the hits to pass over that the name of a page stands for.
+
+    Raises:
+        StorageError: no such name.
+    """
+    if page is None:
+        return None, 0
+    until, dot, skip = page.partition(".")
+    if not (dot and until.isdecimal() and skip.isdecimal()):
+        raise StorageError(f"no page {page!r}: give the `next` of the page before")
+    return int(until), int(skip)
 
 
 def likeliest(
@@ -210,15 +223,16 @@ def _passing(
             continue
         for segment, filled in group:
             count = int(np.searchsorted(segment.observation[:filled], until, "right"))
-            keep: NDArray[np.bool_] | None = None
-            for limit, passed in (
-                (allowed, lambda t, s=segment, n=count: t[s.track[:n]]),
-                (limits.after, lambda t, s=segment, n=count: s.time[:n] >= t),
-                (limits.before, lambda t, s=segment, n=count: s.time[:n] <= t),
-            ):
-                if limit is not None:
-                    keep = passed(limit) if keep is None else keep & passed(limit)
-            if keep is None or keep.all():
+            time = segment.time[:count]
+            passed = []
+            if allowed is not None:
+                passed.append(allowed[segment.track[:count]])
+            if limits.after is not None:
+                passed.append(time >= limits.after)
+            if limits.before is not None:
+                passed.append(time <= limits.before)
+            keep = np.logical_and.reduce(passed) if passed else np.True_
+            if keep.all():
                 some = Rows(segment, level, slice(0, count), count)
             else:
                 rows = np.flatnonzero(keep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Literal
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -9,13 +10,15 @@ from sqlalchemy import Connection, func, insert, select, update
 from . import schema
 from .crops import Crops, FolderCrops, InsideCrops
 from .database import Database
-from .errors import StorageError
+from .errors import GalleryLocked, StorageError
 
 CropPlace = Literal["folder", "inside"]
 
 
 def settle_crops(database: Database, wanted: CropPlace | None) -> Crops:
     """Where the gallery keeps its pictures; a gallery without any takes on what is wanted.
+
+    Pictures of a run that was cut off are removed, unless somebody is at work.
 
     Raises:
         StorageError: it keeps them elsewhere, or has no folder beside it.
@@ -36,9 +39,12 @@ def settle_crops(database: Database, wanted: CropPlace | None) -> Crops:
         with database.write() as connection:
             write(connection, "crops", wanted)
         place = wanted
-    return (
+    kept = (
         FolderCrops(path) if path is not None and place == "folder" else InsideCrops(database.name)
     )
+    if not database.read_only:
+        _clear_doubtful(database, kept)
+    return kept
 
 
 def read(connection: Connection, name: str) -> str | None:
@@ -55,6 +61,14 @@ def write(connection: Connection, name: str, value: str) -> None:
     ).rowcount
     if not changed:
         connection.execute(insert(setting).values(name=name, value=value))
+
+
+def _clear_doubtful(database: Database, crops: Crops) -> None:
+    with database.read() as connection:
+        if not crops.doubtful(connection):
+            return
+    with suppress(GalleryLocked), database.write() as connection:
+        crops.clear(connection)
 
 
 def _said(place: str) -> str:

@@ -70,6 +70,23 @@ def test_hold_and_purge(nearfar: Call, small: str) -> None:
     one_line(nearfar("gallery", "purge", small, *both), 2, "not both")
 
 
+def test_rules_of_retention(nearfar: Call, small: str) -> None:
+    assert nearfar("gallery", "keep", small).out.startswith("no rules")
+    one_line(nearfar("gallery", "purge", small), 2, "no rule of retention")
+    rules = facts(nearfar, "keep", small, "--camera", "gate", "--for", "30d")["rules"]
+    assert rules == [{"camera": "gate", "seconds": 2_592_000.0, "bytes": None}]
+    nearfar("gallery", "keep", small, "--size", "50GB")
+    said = nearfar("gallery", "keep", small).out
+    assert said == "all cameras: up to 50 GB\ngate: for 30 days\n"
+    assert facts(nearfar, "purge", small, "--dry-run")["tracks"] > 0
+    assert nearfar("gallery", "purge", small).out.startswith("purged: ")
+    assert facts(nearfar, "purge", small)["tracks"] == 0
+    assert facts(nearfar, "keep", small, "--ever", "--camera", "gate")["rules"] != rules
+    for wrong in (["--camera", "gate"], ["--ever", "--for", "1d"], ["--for", "long"]):
+        assert nearfar("gallery", "keep", small, *wrong).status == 2
+    one_line(nearfar("gallery", "keep", small, "--camera", "door", "--for", "1d"), 1, "no camera")
+
+
 def test_judgements(nearfar: Call, small: str) -> None:
     assert nearfar("gallery", "merge", 2, 1, "--gallery", small).status == 0
     assert facts(nearfar, "split", 2, 3, "--gallery", small)["identity"] == 3

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline import Detector, search
 from pipeline.errors import QueryError
+from pipeline.query import read_picture
 from reid import Embedder
 from storage import Gallery
 
@@ -109,6 +115,70 @@ def test_boxes_over_the_edge(gallery: Gallery, embedder: Embedder) -> None:
         with pytest.raises(QueryError, match="lies outside the picture of 240 x 160 px"):
             search(frame, gallery, embedder, box=box)
     assert search(frame, gallery, embedder, box=(5.0, 5.0, 1.0, 1.0)).crop.shape == (1, 1, 3)
+
+
+def _saved(suffix: str, image: np.ndarray) -> bytes:
+    return cv2.imencode(suffix, image)[1].tobytes()
+
+
+def _png(width: int, height: int) -> bytes:
+    """A black PNG that is small as a file, however many pixels it has."""
+    packer = zlib.compressobj(9)
+    rows = [packer.compress(bytes(3 * width + 1)) for _ in range(height)]
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    body = chunk(b"IDAT", b"".join(rows) + packer.flush())
+    return b"\x89PNG\r\n\x1a\n" + head + body + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _saved(".png", CROP.astype(np.uint16) * 257),
+        _saved(".png", np.dstack([CROP, np.full(CROP.shape[:2], 128, np.uint8)])),
+        _saved(".png", CROP[..., 0]),
+        _saved(".webp", CROP),
+        _saved(".tiff", CROP),
+        _saved(".png", CROP[:2, :1]),
+    ],
+    ids=["16 bits", "alpha", "grey", "webp", "tiff", "1x2"],
+)
+def test_pictures_of_all_kinds_under_any_name(
+    gallery: Gallery, embedder: Embedder, tmp_path: Path, data: bytes
+) -> None:
+    file = tmp_path / "crop.jpg"
+    file.write_bytes(data)
+    assert search(file, gallery, embedder).hits
+
+
+def test_more_pixels_than_can_be_held(gallery: Gallery, embedder: Embedder, tmp_path: Path) -> None:
+    file = tmp_path / "huge.png"
+    file.write_bytes(_png(40_000, 30_000))
+    with pytest.raises(QueryError, match="no picture that can be read"):
+        search(file, gallery, embedder)
+
+
+@given(st.data())
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_broken_pictures_are_answered_or_refused(tmp_path: Path, data: st.DataObject) -> None:
+    """Cut short, with bytes changed, or nothing but noise behind a known beginning."""
+    whole = bytearray(_saved(data.draw(st.sampled_from([".jpg", ".png", ".webp", ".bmp"])), CROP))
+    for _ in range(data.draw(st.integers(0, 8))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    end = data.draw(st.integers(0, len(whole)))
+    file = tmp_path / "query.png"
+    file.write_bytes(bytes(whole[:end]) + data.draw(st.binary(max_size=64)))
+    with suppress(QueryError):
+        image = read_picture(file)
+        assert image.dtype == np.uint8
+        assert image.shape[2] == 3
 
 
 def test_the_command(nearfar: Call, processed: Processed) -> None:

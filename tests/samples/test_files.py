@@ -12,9 +12,11 @@ from samples import SamplesError, Scene, TruthBox, montage, person_crops, read_t
 class _Short(Scene):
     """A scene of which only a few frames are kept."""
 
+    kept = 12
+
     @property
     def frame_count(self) -> int:
-        return 12
+        return self.kept
 
 
 def test_render_writes_videos_truth_and_site(tmp_path: Path) -> None:
@@ -37,6 +39,13 @@ def test_render_writes_videos_truth_and_site(tmp_path: Path) -> None:
     assert "source: near.mp4" in site
     assert "start: 2026-01-01T12:00:00Z" in site
     assert "between: [near, middle]" in site
+
+
+def test_a_scene_is_the_same_bytes_each_time(tmp_path: Path) -> None:
+    scene = _Short(seed=7, people=3, cameras=1)
+    scene.kept = 70
+    files = [render(scene, tmp_path / str(i)).videos["near"].read_bytes() for i in range(4)]
+    assert len(set(files)) == 1
 
 
 def test_truth_round_trip(tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from reid import ModelInfo
-from storage import Gallery, GalleryHeld, GalleryReadOnly, ObservationRow, StorageError, TrackUpdate
+from storage import (
+    Gallery,
+    GalleryHeld,
+    GalleryReadOnly,
+    ObservationRow,
+    Removed,
+    StorageError,
+    TrackUpdate,
+)
 
 from . import places
 from .conftest import a_jpeg, a_row
@@ -281,3 +289,44 @@ def test_the_log_can_not_be_changed_unseen(log: Gallery, place: Place, change: s
     else:
         ask(place, change)  # its triggers are off
     assert "changed or removed" in str(log.audit.verify().broken)
+
+
+def test_rules_of_retention_are_kept_and_the_strictest_counts(filled: Gallery) -> None:
+    life = filled.life
+    assert life.rules() == ()
+    assert life.expire(1e12) == Removed(0, 0, 0, 0)
+    life.keep(seconds=1000.0)
+    life.keep(camera="far", seconds=5.0)
+    life.keep(camera="near", keep_bytes=10**9)
+    assert [(r.camera, r.seconds, r.bytes) for r in life.rules()] == [
+        (None, 1000.0, None),
+        ("far", 5.0, None),
+        ("near", None, 10**9),
+    ]
+    end = max(seen.time for t in filled.tracks(["far"]) for seen in filled.observations(t.id))
+    counted = life.expire(end + 6, dry_run=True)
+    assert counted.tracks == 2
+    assert {t.camera for t in filled.tracks(looks=0)} == {"near", "far"}
+    removed = life.expire(end + 6)
+    assert (removed.tracks, removed.crops) == (2, 60)
+    assert {t.camera for t in filled.tracks(looks=0)} == {"near"}
+    life.keep(camera="far", seconds=7.0)
+    life.keep(camera="near")
+    assert [(r.camera, r.seconds) for r in life.rules()] == [(None, 1000.0), ("far", 7.0)]
+    assert life.expire(end + 1001).tracks == 2
+    assert [entry.action for entry in filled.audit.entries()].count("keep") == 5
+
+
+def test_rules_that_make_no_sense(filled: Gallery) -> None:
+    with pytest.raises(StorageError, match="no camera 'door'"):
+        filled.life.keep(camera="door", seconds=1.0)
+    with pytest.raises(StorageError, match="below zero"):
+        filled.life.keep(seconds=-1.0)
+
+
+def test_a_hold_spares_from_rules(filled: Gallery) -> None:
+    filled.life.hold("case", identity=1)
+    filled.life.keep(seconds=1.0)
+    removed = filled.life.expire(1e12)
+    assert (removed.tracks, removed.held) == (2, 2)
+    assert {t.identity for t in filled.tracks(looks=0)} == {1}

@@ -1,0 +1,108 @@
+"""What a request works with: who sends it, and the gallery as theirs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from storage import Gallery
+
+from .errors import ConsoleError
+from .guard import Limit, check_origin
+from .state import Console
+from .users import COOKIE, Sessions, User
+
+
+@dataclass
+class Shared:
+    """All that outlives a request.
+
+    Args:
+        sessions: None where nobody has to sign in.
+    """
+
+    console: Console
+    sessions: Sessions | None
+    uploads: Limit = field(default_factory=lambda: Limit(60, 60.0))
+    sign_ins: Limit = field(default_factory=lambda: Limit(5, 60.0))
+    looks: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
+    lock: Lock = field(default_factory=Lock)
+
+
+@dataclass(frozen=True)
+class Context:
+    """One request's user, and the gallery whose audit log names that user."""
+
+    shared: Shared
+    user: User
+    gallery: Gallery
+
+    @property
+    def console(self) -> Console:
+        return self.shared.console
+
+    @property
+    def noted(self) -> bool:
+        """Whether searches and looks go into the audit log in any case: where people sign in."""
+        return self.shared.sessions is not None
+
+    def look(self, sha: str) -> None:
+        """Notes that the user looks at a picture, once for each picture and user of late."""
+        if not (self.noted or self.gallery.audit.notes_searches):
+            return
+        key = (self.user.name, sha)
+        with self.shared.lock:
+            if key in self.shared.looks:
+                self.shared.looks.move_to_end(key)
+                return
+            self.shared.looks[key] = None
+            while len(self.shared.looks) > 20_000:
+                self.shared.looks.popitem(last=False)
+        self.gallery.audit.note("look", {"crop": sha})
+
+
+def shared_of(request: Request) -> Shared:
+    """The state of the application."""
+    shared: Shared = request.app.state.shared
+    return shared
+
+
+def context(request: Request) -> Context:
+    """The context of a request.
+
+    Raises:
+        ConsoleError: nobody is signed in, or another site sent it.
+    """
+    check_origin(request)
+    shared = shared_of(request)
+    if shared.sessions is None:
+        user = User(shared.console.gallery.actor, "administrator")
+    else:
+        found = shared.sessions.user(request.cookies.get(COOKIE))
+        if found is None:
+            raise ConsoleError("sign in first", 401)
+        user = found
+    return Context(shared, user, shared.console.gallery.by(user.name))
+
+
+Here = Annotated[Context, Depends(context)]
+
+
+def operator(here: Here) -> Context:
+    """A context whose user may judge."""
+    here.user.need("operator")
+    return here
+
+
+def administrator(here: Here) -> Context:
+    """A context whose user may erase."""
+    here.user.need("administrator")
+    return here
+
+
+Operator = Annotated[Context, Depends(operator)]
+Administrator = Annotated[Context, Depends(administrator)]

@@ -1,0 +1,94 @@
+"""What stands before every request: whose it is, where it came from, how often it comes."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from threading import Lock
+
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .errors import ConsoleError
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+OWN_HEADER = "x-nearfar"
+"""A header that no other site can make a browser send; every request that changes something has it,
+or comes from a page of this very address."""
+
+
+class Headers:
+    """Adds `HEADERS` to every answer; what may show people is not kept by caches."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if not scope["path"].startswith("/static/"):
+                    headers.setdefault("Cache-Control", "private, no-store")
+            await send(message)
+
+        await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+def check_origin(request: Request) -> None:
+    """Refuses what another site makes a browser send.
+
+    Raises:
+        ConsoleError: a change without `OWN_HEADER` that comes from elsewhere.
+    """
+    if request.method in ("GET", "HEAD", "OPTIONS") or OWN_HEADER in request.headers:
+        return
+    origin = request.headers.get("origin")
+    if origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
+        raise ConsoleError("this request came from another site; send the header X-Nearfar: 1", 403)
+
+
+class Limit:
+    """At most `most` events of a key in `seconds`."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most, self._seconds = most, seconds
+        self._events: dict[str, deque[float]] = defaultdict(deque)
+        self._lock = Lock()
+
+    def check(self, key: str) -> None:
+        """Raises:
+        ConsoleError: too many of late.
+        """
+        with self._lock:
+            events = self._recent(key)
+            if len(events) >= self._most:
+                wait = round(self._seconds - (time.monotonic() - events[0])) + 1
+                raise ConsoleError(f"too often: try again in {wait} s", 429)
+
+    def note(self, key: str) -> None:
+        """Counts one."""
+        with self._lock:
+            self._recent(key).append(time.monotonic())
+            if len(self._events) > 10_000:
+                for other in [k for k in self._events if not self._recent(k)]:
+                    del self._events[other]
+
+    def _recent(self, key: str) -> deque[float]:
+        events = self._events[key]
+        while events and time.monotonic() - events[0] > self._seconds:
+            events.popleft()
+        return events

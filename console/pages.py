@@ -1,0 +1,336 @@
+"""The pages, made on the server of what the API answers with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.outputs import iso
+from pipeline.pages import FAR, css_colour, span
+
+from . import acting, api, looking
+from .api import Number
+from .context import Context, Here, Operator, shared_of
+from .errors import ConsoleError
+from .guard import check_origin
+from .looking import Wanted
+from .models import MOST, Act, ActName, Id, WholeIdentity
+from .users import COOKIE, SESSION_SECONDS
+
+router = APIRouter(include_in_schema=False)
+
+
+@cache
+def _templates() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(span=span, colour=css_colour, far=FAR, clock=clock, day=day)
+    made.globals["version"] = version("nearfar")
+    return made
+
+
+def clock(time: float) -> str:
+    """Hour, minute and second of UTC."""
+    return iso(time)[11:19]
+
+
+def day(time: float) -> str:
+    """Day, hour, minute and second of UTC."""
+    return iso(time)[:19].replace("T", " ")
+
+
+def quoted(path: str) -> str:
+    """A path as a part of an address."""
+    return quote(path, safe="")
+
+
+def _page(here: Context, template: str, **values: Any) -> HTMLResponse:
+    made = _templates().get_template(template)
+    own = {"user": here.user, "accounts": here.noted, "notice": None}
+    return HTMLResponse(made.render(**{**own, **values}))
+
+
+def problem(line: str) -> str:
+    """A page with a line that says what went wrong."""
+    made = _templates().get_template("problem.html")
+    return made.render(line=line, user=None, accounts=False, notice=None)
+
+
+@router.get("/")
+def home(here: Here) -> HTMLResponse:
+    """Search, before anything is looked for."""
+    return _page(here, "search.html", form=_form(here), result=None, query=None, wanted=None)
+
+
+@router.get("/search")
+def search(
+    here: Here,
+    query: str | None = None,
+    like: Annotated[list[Id], Query(max_length=50)] = [],  # noqa: B006
+    camera: str = "",
+    after: str = "",
+    before: str = "",
+    min_level: str = "",
+    page: str | None = None,
+) -> HTMLResponse:
+    """The answer to a query; its address names stored rows or a picture in memory."""
+    limits = {"camera": camera, "after": after, "before": before, "min_level": min_level}
+    asked = None
+    if query is not None:
+        asked = looking.described(here.console, here.console.query(query, here.user.name))
+    form = _form(here, query=query, like=like, limits=limits)
+    if asked is not None and asked.people:
+        return _page(here, "search.html", form=form, result=None, query=asked, wanted=None)
+    wanted = Wanted(
+        query=query,
+        like=tuple(like),
+        camera=camera or None,
+        after=_moment(after),
+        before=_moment(before),
+        min_level=int(min_level) if min_level.isdecimal() else None,
+        page=page,
+    )
+    result = looking.search(here.console, here.gallery, wanted, here.user.name, here.noted)
+    liked = [here.gallery.browse.sighting(one) for one in like]
+    return _page(
+        here,
+        "search.html",
+        form={**form, "liked": liked},
+        result=result,
+        query=asked,
+        wanted=wanted,
+        more=_address("/search", query=query, like=like, **limits, page=result.next),
+    )
+
+
+@router.post("/search")
+def send(
+    here: Here,
+    picture: Annotated[UploadFile, File()],
+    height: Annotated[str, Form()] = "",
+    camera: Annotated[str, Form()] = "",
+    after: Annotated[str, Form()] = "",
+    before: Annotated[str, Form()] = "",
+    min_level: Annotated[str, Form()] = "",
+) -> Response:
+    """Takes in a picture and goes to the address of its answer."""
+    seen = None
+    if height.strip():
+        try:
+            seen = float(height)
+        except ValueError:
+            raise ConsoleError(f"{height!r} is no height in pixels") from None
+        if not 0 < seen <= 100_000:
+            raise ConsoleError("the height of the person is between 1 and 100000 px")
+    query = api.take(here, picture, seen)
+    limits = {"camera": camera, "after": after, "before": before, "min_level": min_level}
+    return RedirectResponse(_address("/search", query=query.id, **limits), 303)
+
+
+@router.post("/search/{name}/{person}")
+def pick(here: Here, name: str, person: int) -> Response:
+    """Looks for one of the people in a frame."""
+    query = here.console.pick(here.console.query(name, here.user.name), person, here.user.name)
+    return RedirectResponse(_address("/search", query=query.id), 303)
+
+
+@router.get("/identities")
+def identities(here: Here, above: Annotated[int, Query(ge=0, le=MOST)] = 0) -> HTMLResponse:
+    """All persons, a page at a time."""
+    return _page(here, "identities.html", found=looking.identities(here.gallery, above))
+
+
+@router.get("/identities/{number}")
+def identity(here: Here, number: Number) -> HTMLResponse:
+    """One person: timeline, pictures, evidence, what can be said."""
+    one = looking.identity(here.gallery, number)
+    return _page(here, "identity.html", one=one, timeline=_timeline(one))
+
+
+@router.get("/identities/{number}/erase")
+def ask_to_erase(here: Here, number: Number) -> HTMLResponse:
+    """What would go, before it goes."""
+    going = acting.would_go(here.gallery, number)
+    return _page(here, "erase.html", number=number, going=going)
+
+
+@router.post("/identities/{number}/erase")
+def erase(
+    here: Here, number: Number, observations: Annotated[int, Form(ge=0, le=MOST)]
+) -> HTMLResponse:
+    """Removes a person for good."""
+    here.user.need("administrator")
+    gone = acting.erase(here.gallery, number, observations)
+    said = f"Identity {number} is erased: {gone.tracks} tracks, {gone.crops} pictures."
+    return _page(
+        here, "gallery.html", kept=looking.kept(here.gallery), notice={"said": said, "undo": None}
+    )
+
+
+@router.post("/acts")
+def act(
+    here: Operator,
+    act: Annotated[ActName, Form()],
+    track: Annotated[Id | None, Form()] = None,
+    identity: Annotated[Id | None, Form()] = None,
+    others: Annotated[list[Id], Form()] = [],  # noqa: B006
+    tracks: Annotated[list[Id], Form()] = [],  # noqa: B006
+    back: Annotated[str, Form()] = "",
+) -> HTMLResponse:
+    """Does what somebody says and shows where it leads; from the review, the next link."""
+    wanted = Act(act=act, track=track, identity=identity, others=others, tracks=tracks)
+    done = acting.act(here.gallery, wanted)
+    notice = {"said": done.said, "undo": done.undo, "back": back}
+    if back == "review":
+        found = looking.review(here.gallery)
+        return _page(here, "review.html", found=found, passed=[], notice=notice)
+    number = done.identity if done.identity is not None else identity
+    if number is None:
+        return _page(
+            here, "review.html", found=looking.review(here.gallery), passed=[], notice=notice
+        )
+    one = looking.identity(here.gallery, number)
+    return _page(here, "identity.html", one=one, timeline=_timeline(one), notice=notice)
+
+
+@router.get("/review")
+def review(
+    here: Here,
+    passed: Annotated[list[Id], Query(max_length=1000)] = [],  # noqa: B006
+) -> HTMLResponse:
+    """The least certain link: two pictures, two keys."""
+    found = looking.review(here.gallery, passed)
+    return _page(here, "review.html", found=found, passed=passed)
+
+
+@router.get("/gallery")
+def gallery(here: Here) -> HTMLResponse:
+    """What is kept, for how long, and what may not go."""
+    return _page(here, "gallery.html", kept=looking.kept(here.gallery))
+
+
+@router.get("/api")
+def api_page(here: Here, request: Request) -> HTMLResponse:
+    """What the JSON API offers, from its own document."""
+    return _page(here, "api.html", document=request.app.openapi())
+
+
+@router.get("/sign-in")
+def ask_to_sign_in(request: Request, then: str = "/") -> HTMLResponse:
+    """The form."""
+    made = _templates().get_template("sign_in.html")
+    return HTMLResponse(
+        made.render(then=_own(then), wrong=None, user=None, accounts=True, notice=None)
+    )
+
+
+@router.post("/sign-in")
+def sign_in(
+    request: Request,
+    name: Annotated[str, Form(max_length=64)],
+    password: Annotated[str, Form(max_length=1000)],
+    then: Annotated[str, Form()] = "/",
+) -> Response:
+    """Begins a session."""
+    check_origin(request)
+    shared = shared_of(request)
+    if shared.sessions is None:
+        return RedirectResponse("/", 303)
+    client = request.client.host if request.client else "?"
+    for key in (f"name {name}", f"client {client}"):
+        shared.sign_ins.check(key)
+    cookie = shared.sessions.sign_in(name, password)
+    if cookie is None:
+        for key in (f"name {name}", f"client {client}"):
+            shared.sign_ins.note(key)
+        return HTMLResponse(_sign_in_form(then, "Name and password don't fit."), 403)
+    answer = RedirectResponse(_own(then), 303)
+    answer.set_cookie(
+        COOKIE,
+        cookie,
+        max_age=SESSION_SECONDS,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+@router.post("/sign-out")
+def sign_out(request: Request) -> Response:
+    """Ends the session in this browser."""
+    check_origin(request)
+    answer = RedirectResponse("/sign-in", 303)
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+def _sign_in_form(then: str, wrong: str | None) -> str:
+    made = _templates().get_template("sign_in.html")
+    return made.render(then=_own(then), wrong=wrong, user=None, accounts=True, notice=None)
+
+
+def _own(then: str) -> str:
+    """A place on this console, never another site's."""
+    return then if then.startswith("/") and not then.startswith(("//", "/\\")) else "/"
+
+
+def _form(
+    here: Context,
+    query: str | None = None,
+    like: list[int] | None = None,
+    limits: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    levels = here.gallery.model.levels.heights if here.gallery.model else ()
+    return {
+        "cameras": sorted({s.camera for s in here.gallery.sessions()}),
+        "levels": list(enumerate(levels, start=1)),
+        "query": query,
+        "like": like or [],
+        "liked": [],
+        **(limits or {"camera": "", "after": "", "before": "", "min_level": ""}),
+    }
+
+
+def _moment(text: str) -> float | None:
+    """UTC in seconds of what a browser's time field sends."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise ConsoleError(f"{text!r} is no time: write 2026-01-31T08:00") from None
+
+
+def _address(path: str, **values: Any) -> str:
+    kept = [(k, v) for k, v in values.items() if v not in (None, "", [])]
+    return f"{path}?{urlencode(kept, doseq=True)}" if kept else path
+
+
+def _timeline(one: WholeIdentity) -> list[dict[str, Any]]:
+    """A lane a camera; each bar's left and width as shares of the person's whole time."""
+    length = max(one.last - one.first, 1e-3)
+    lanes: dict[str, list[dict[str, Any]]] = {}
+    for track in one.every:
+        lanes.setdefault(track.camera, []).append(
+            {
+                "track": track.id,
+                "left": round(100 * (track.first - one.first) / length, 2),
+                "width": max(0.8, round(100 * (track.last - track.first) / length, 2)),
+                "when": span(track.first, track.last),
+            }
+        )
+    return [{"camera": camera, "bars": bars} for camera, bars in lanes.items()]

@@ -1,0 +1,144 @@
+"""`Browse`: parts of a gallery, for those who look at it page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import func, select
+
+from reid import Embeddings
+
+from . import reading, schema, vectors
+from .database import Database
+from .errors import StorageError
+from .records import Sighting, StoredIdentity, StoredTrack
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A link that the machine is not sure of: `evidence` (nats) holds the track to the identity."""
+
+    track: int
+    identity: int
+    evidence: float
+
+
+class Browse:
+    """Reads parts of one gallery.
+
+    Args:
+        sizes: sub-vector sizes of the gallery's model, whose number is `model_id`.
+    """
+
+    def __init__(self, database: Database, sizes: Sequence[int], model_id: int | None) -> None:
+        self._database, self._sizes, self._model_id = database, tuple(sizes), model_id
+
+    def sighting(self, observation: int) -> Sighting:
+        """One observation.
+
+        Raises:
+            StorageError: no such observation.
+        """
+        with self._database.read() as connection:
+            found = reading.sightings(connection, [observation])
+        if not found:
+            raise StorageError(f"no observation {observation} in the gallery")
+        return found[observation]
+
+    def best(self, track: int) -> Sighting | None:
+        """A track's best picture, with the largest product of quality and height; None if none."""
+        with self._database.read() as connection:
+            seen = [s for s in reading.observations(connection, track) if s.crop is not None]
+        return max(seen, key=lambda s: (s.quality * s.box[3], -s.id), default=None)
+
+    def tracks(self, ids: Sequence[int]) -> list[StoredTrack]:
+        """Tracks by their ids, without embeddings."""
+        with self._database.read() as connection:
+            return reading.tracks(
+                connection, self._sizes, self._model_id, 0, schema.Track.id.in_(ids)
+            )
+
+    def embeddings(self, observations: Sequence[int]) -> Embeddings:
+        """The stored embeddings of observations, in their order.
+
+        Raises:
+            StorageError: one that is not there or has no vector of the model in use.
+        """
+        observation, embedding = schema.Observation, schema.Embedding
+        with self._database.read() as connection:
+            rows = {
+                row.id: row
+                for row in connection.execute(
+                    select(observation.id, observation.quality, embedding.level, embedding.vector)
+                    .join(embedding, embedding.observation_id == observation.id)
+                    .where(embedding.model_id == self._model_id, observation.id.in_(observations))
+                )
+            }
+        for one in observations:
+            if one not in rows:
+                raise StorageError(f"no observation {one} with a vector in the gallery")
+        chosen = [rows[one] for one in observations]
+        levels = np.array([row.level for row in chosen], np.int8)
+        found = vectors.decode([row.vector for row in chosen], levels, self._sizes)
+        quality = np.array([row.quality for row in chosen], np.float32)
+        return Embeddings(found, levels, quality, self._sizes)
+
+    def identity(self, identity: int) -> StoredIdentity:
+        """One person.
+
+        Raises:
+            StorageError: no such identity.
+        """
+        with self._database.read() as connection:
+            found = reading.identities(connection, schema.Track.identity_id == identity)
+        if not found:
+            raise StorageError(f"no identity {identity} in the gallery")
+        return found[0]
+
+    def identities(self, *, above: int = 0, limit: int = 50) -> list[StoredIdentity]:
+        """Persons by id, those above a number."""
+        track = schema.Track
+        with self._database.read() as connection:
+            ids = connection.scalars(
+                select(track.identity_id)
+                .where(track.identity_id > above)
+                .distinct()
+                .order_by(track.identity_id)
+                .limit(limit)
+            ).all()
+            return reading.identities(connection, track.identity_id.in_(ids)) if ids else []
+
+    def doubts(self, limit: int) -> list[Doubt]:
+        """Links of the machine between tracks of one person, those with the least evidence first.
+
+        What a person has judged is not among them, nor tracks that are alone in their identity.
+        """
+        link, track = schema.IdentityLink, schema.Track
+        with self._database.read() as connection:
+            rows = connection.execute(
+                self._unsure(select(link.track_id, link.identity_id, link.evidence))
+                .order_by(link.evidence, track.id)
+                .limit(limit)
+            )
+            return [Doubt(*row) for row in rows]
+
+    def doubtful(self) -> int:
+        """How many links `doubts` would list in all."""
+        with self._database.read() as connection:
+            query = self._unsure(select(func.count()).select_from(schema.IdentityLink))
+            return connection.scalar(query) or 0
+
+    def _unsure(self, query: Any) -> Any:
+        link, track = schema.IdentityLink, schema.Track
+        together = (
+            select(track.identity_id)
+            .where(track.identity_id.is_not(None))
+            .group_by(track.identity_id)
+            .having(func.count() > 1)
+        )
+        return query.join(
+            track, (track.id == link.track_id) & (track.identity_id == link.identity_id)
+        ).where(link.state == "current", link.method == "machine", track.identity_id.in_(together))

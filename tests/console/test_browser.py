@@ -1,0 +1,279 @@
+"""The pages in a real browser, as people use them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from console import create_app
+from console.state import Console
+from console.users import hash_password
+from pipeline import Detector
+from reid import Embedder
+from storage import Account, Gallery
+
+from .conftest import PEOPLE, Blocks, frame_of, png
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and "NEARFAR_NEVER_SKIP_BROWSER" not in os.environ,
+    reason="needs chromium (Debian: apt-get install chromium)",
+)
+Crops = dict[tuple[int, int], np.ndarray]
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as tools:
+        chromium = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class Served:
+    """A console on a free port, in a thread."""
+
+    def __init__(self, console: Console, *, sign_in: bool = False) -> None:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        app = create_app(console, sign_in=sign_in)
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        return self.url
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+
+@pytest.fixture
+def url(gallery: Gallery, embedder: Embedder) -> Iterator[str]:
+    with Served(Console(gallery, embedder, Detector(Blocks()))) as url:
+        yield url
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh page; what the browser complains about fails the test."""
+    context = browser.new_context(viewport={"width": 1200, "height": 850})
+    opened = context.new_page()
+    said: list[str] = []
+    opened.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    yield opened
+    context.close()
+    assert said == []
+
+
+def picture(tmp_path: Path, image: np.ndarray) -> Path:
+    file = tmp_path / "picture.png"
+    file.write_bytes(png(image))
+    return file
+
+
+def first_hit(page: Page) -> str:
+    return page.locator(".results section").first.locator(".head b").inner_text()
+
+
+def test_from_a_far_picture_to_the_near_camera(
+    page: Page, url: str, crops: Crops, tmp_path: Path
+) -> None:
+    far = cv2.resize(crops[2, 2], (20, 40), interpolation=cv2.INTER_AREA)
+    page.goto(url)
+    page.set_input_files("#picture", picture(tmp_path, far))
+    expect(page.locator(".results section")).to_have_count(PEOPLE)
+    assert first_hit(page) == "Identity 3"
+    assert "query=" in page.url
+    page.reload()
+    assert first_hit(page) == "Identity 3"
+    near = page.locator(".results section").first.locator("figure", has_text="near")
+    near.get_by_role("link", name="search with this").click()
+    page.wait_for_url(re.compile("/search.like=[0-9]+$"))
+    assert first_hit(page) == "Identity 3"
+    page.get_by_role("link", name="also the person: add this picture").nth(0).click()
+    page.wait_for_url("**like=*like=*")
+    page.select_option("#camera", "far")
+    page.get_by_role("button", name="Search again").click()
+    page.wait_for_url("**camera=far*")
+    assert first_hit(page) == "Identity 3"
+    page.locator(".results section").first.get_by_role("link", name="Identity 3").click()
+    expect(page.get_by_role("heading", name="Identity 3")).to_be_visible()
+
+
+def test_four_clicks_from_a_far_person_to_the_near_camera(page: Page, url: str) -> None:
+    page.goto(url)
+    page.get_by_role("link", name="Identities", exact=True).click()
+    page.get_by_role("link", name="Identity 2").click()
+    page.locator("figure", has_text="far").get_by_role("link", name="search with this").click()
+    page.wait_for_url("**/search?like=*")
+    assert first_hit(page) == "Identity 2"
+    near = page.locator(".results section").first.locator("figure", has_text="near")
+    near.get_by_role("link", name="search with this").click()
+    expect(page.locator(".drop figure")).to_contain_text("near, 256 px")
+
+
+def test_pasting_a_picture(page: Page, url: str, crops: Crops) -> None:
+    page.goto(url)
+    page.evaluate(
+        """(bytes) => {
+          const files = new DataTransfer();
+          files.items.add(new File([new Uint8Array(bytes)], "p.png", {type: "image/png"}));
+          const paste = new ClipboardEvent("paste", {clipboardData: files, bubbles: true});
+          document.dispatchEvent(paste);
+        }""",
+        list(png(crops[1, 0])),
+    )
+    expect(page.locator(".results section")).to_have_count(PEOPLE)
+    assert first_hit(page) == "Identity 2"
+
+
+def test_picking_somebody_in_a_frame(page: Page, url: str, crops: Crops, tmp_path: Path) -> None:
+    page.goto(url)
+    page.set_input_files("#picture", picture(tmp_path, frame_of(crops[3, 0], crops[0, 0])))
+    expect(page.locator("rect[data-person]")).to_have_count(2)
+    page.locator("rect[data-person]").nth(1).click()
+    expect(page.locator(".results section")).to_have_count(PEOPLE)
+    assert first_hit(page) == "Identity 1"
+    page.go_back()
+    page.keyboard.press("1")
+    expect(page.locator(".results section")).to_have_count(PEOPLE)
+    assert first_hit(page) == "Identity 4"
+
+
+def test_a_file_that_is_no_picture(page: Page, url: str, tmp_path: Path) -> None:
+    file = tmp_path / "notes.png"
+    file.write_text("no picture")
+    context = page.context.new_page()  # the refusal is an error to the browser, and is meant
+    context.goto(url)
+    context.set_input_files("#picture", file)
+    expect(context.get_by_role("alert")).to_contain_text("no picture that can be read")
+
+
+def test_confirm_split_and_undo(page: Page, url: str, gallery: Gallery) -> None:
+    page.goto(f"{url}/identities")
+    page.get_by_role("link", name="Identity 4").click()
+    page.get_by_role("button", name="Is the person").first.click()
+    expect(page.get_by_role("status")).to_contain_text("is identity 4")
+    track = gallery.browse.identity(4).tracks[1]
+    page.get_by_label(str(track), exact=True).check()
+    page.get_by_role("button", name="The ticked tracks are another person").click()
+    expect(page.get_by_role("status")).to_contain_text("1 tracks are identity")
+    assert gallery.browse.identity(4).tracks == gallery.browse.identity(4).tracks[:1]
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("status")).to_contain_text("now includes")
+    assert len(gallery.browse.identity(4).tracks) == 2
+    assert [e.action for e in gallery.audit.entries()] == ["confirm", "split", "merge"]
+
+
+def test_ten_links_by_keyboard(page: Page, url: str, gallery: Gallery) -> None:
+    page.goto(f"{url}/review")
+    left = 2 * PEOPLE
+    expect(page.locator("main")).to_contain_text(f"{left} links to judge")
+    page.keyboard.press("s")
+    expect(page.locator("main")).to_contain_text(f"{left - 1} links to judge")
+    page.keyboard.press("u")
+    expect(page.get_by_role("status")).to_contain_text("Nothing is said")
+    page.goto(f"{url}/review")
+    for done in range(1, left + 1):
+        page.keyboard.press("s")
+        rest = f"{left - done} links to judge" if done < left else "No link is left"
+        expect(page.locator("main")).to_contain_text(rest)
+    confirmed = [e.action for e in gallery.audit.entries()].count("confirm")
+    assert confirmed == left + 1
+
+
+def test_erasing_asks_first(page: Page, url: str, gallery: Gallery) -> None:
+    page.goto(f"{url}/identities/5")
+    page.get_by_role("link", name="Erase").click()
+    expect(page.locator("main")).to_contain_text("2 tracks, 4 observations and 4 pictures")
+    page.get_by_role("button", name="Erase for good").click()
+    expect(page.get_by_role("status")).to_contain_text("Identity 5 is erased")
+    assert len(gallery.identities()) == PEOPLE - 1
+
+
+def test_signing_in_and_out(browser: Browser, gallery: Gallery, embedder: Embedder) -> None:
+    gallery.accounts.put(Account("ada", "viewer", hash_password(PASSWORD)))
+    context = browser.new_context()
+    page = context.new_page()
+    with Served(Console(gallery, embedder), sign_in=True) as url:
+        page.goto(f"{url}/identities/2")
+        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Password").fill("something else")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_contain_text("don't fit")
+        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="Identity 2")).to_be_visible()
+        page.get_by_role("button", name="Is the person").first.click()
+        expect(page.get_by_role("alert")).to_contain_text("ada is viewer; this needs operator")
+        gallery.accounts.remove("ada")
+        page.goto(f"{url}/gallery")
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_can_be_used_by_everybody(
+    browser: Browser, url: str, gallery: Gallery, scheme: str
+) -> None:
+    """axe finds nothing serious, and nothing sticks out of a phone."""
+    context = browser.new_context(
+        viewport={"width": 390, "height": 800},
+        color_scheme=scheme,  # type: ignore[arg-type]
+    )
+    page = context.new_page()
+    seen = gallery.observations(gallery.tracks(looks=0)[0].id)[0].id
+    places = (
+        "/",
+        f"/search?like={seen}",
+        "/identities",
+        "/identities/1",
+        "/identities/1/erase",
+        "/review",
+        "/gallery",
+        "/api",
+        "/sign-in",
+        "/nothing",
+    )
+    for place in places:
+        page.goto(url + place)
+        found = Axe().run(page).response["violations"]
+        serious = [v for v in found if v["impact"] in ("serious", "critical")]
+        assert serious == [], place
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390, place
+    context.close()
+
+
+def test_the_first_page_is_light(url: str, browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    sizes: list[int] = []
+    page.on("response", lambda answer: sizes.append(len(answer.body())))
+    page.goto(url)
+    page.wait_for_load_state("networkidle")
+    assert sum(sizes) < 100_000
+    assert len(sizes) <= 5
+    context.close()

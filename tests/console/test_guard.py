@@ -1,0 +1,156 @@
+"""Who may do what, and what other sites can't make a browser do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from console.users import COOKIE, hash_password
+from storage import Account, Gallery
+
+from .conftest import OWN, Make, png
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def house(make: Make, gallery: Gallery) -> TestClient:
+    """A console whose people sign in."""
+    hashed = hash_password(PASSWORD)
+    for role in ("viewer", "operator", "administrator"):
+        gallery.accounts.put(Account(role[:3], role, hashed))  # type: ignore[arg-type]
+    return make(sign_in=True)
+
+
+def sign_in(client: TestClient, name: str, password: str = PASSWORD) -> int:
+    client.cookies.clear()
+    form = {"name": name, "password": password, "then": "/gallery"}
+    return client.post("/sign-in", data=form, headers=OWN).status_code
+
+
+def test_nothing_is_shown_before_signing_in(house: TestClient, gallery: Gallery) -> None:
+    crop = gallery.browse.best(1)
+    assert crop is not None
+    for path in ("/api/v1/gallery", "/api/v1/identities/1", f"/api/v1/crops/{crop.crop}"):
+        assert house.get(path).status_code == 401
+    moved = house.get("/identities/1")
+    assert (moved.status_code, moved.headers["location"]) == (
+        303,
+        "/sign-in?then=%2Fidentities%2F1",
+    )
+    assert house.get("/sign-in").status_code == 200
+    assert house.post("/api/v1/acts", json={"act": "confirm", "track": 1}, headers=OWN).is_error
+
+
+def test_each_role_may_do_its_own(house: TestClient, gallery: Gallery) -> None:
+    track = gallery.identities()[0].tracks[0]
+    for name, judge, erase in (("vie", 403, 403), ("ope", 200, 403), ("adm", 200, 200)):
+        assert sign_in(house, name) == 303
+        assert house.get("/api/v1/me").json()["name"] == name
+        act = {"act": "confirm", "track": track}
+        assert house.post("/api/v1/acts", json=act, headers=OWN).status_code == judge
+        body = {"observations": 4}
+        answer = house.post("/api/v1/identities/3/erase", json=body, headers=OWN)
+        assert answer.status_code == erase
+        hold = house.post("/api/v1/holds", json={"reason": "x"}, headers=OWN)
+        assert hold.status_code == (201 if name == "adm" else 403)
+    actors = {(e.actor, e.action) for e in gallery.audit.entries()}
+    assert {("ope", "confirm"), ("adm", "erase")} <= actors
+
+
+def test_searches_and_looks_stand_in_the_audit_log(house: TestClient, gallery: Gallery) -> None:
+    sign_in(house, "vie")
+    crop = gallery.browse.best(1)
+    assert crop is not None
+    for _ in range(3):
+        house.get(f"/api/v1/crops/{crop.crop}")
+    house.get("/api/v1/search", params={"like": crop.id})
+    noted = [(e.actor, e.action) for e in gallery.audit.entries()]
+    assert noted.count(("vie", "look")) == 1
+    assert noted.count(("vie", "search")) == 1
+    assert gallery.audit.verify().broken is None
+
+
+def test_wrong_passwords_are_slowed_down(house: TestClient) -> None:
+    for _ in range(5):
+        assert sign_in(house, "vie", "wrong password") == 403
+    assert sign_in(house, "vie") == 429
+    assert sign_in(house, "ope") == 429, "the same client with another name"
+
+
+def test_sessions_end(house: TestClient, gallery: Gallery) -> None:
+    sign_in(house, "vie")
+    assert house.get("/api/v1/me").status_code == 200
+    gallery.accounts.put(Account("vie", "viewer", hash_password("another password")))
+    assert house.get("/api/v1/me").status_code == 401, "the password was changed"
+    sign_in(house, "ope")
+    gallery.accounts.remove("ope")
+    assert house.get("/api/v1/me").status_code == 401, "the account is gone"
+    sign_in(house, "adm")
+    cookie = house.cookies[COOKIE]
+    house.cookies.clear()
+    forged = cookie[:-6] + ("A" if cookie[-6] != "A" else "B") + cookie[-5:]
+    for value, code in ((cookie, 200), (forged, 401), ("x", 401)):
+        answer = house.get("/api/v1/me", headers={"Cookie": f"{COOKIE}={value}"})
+        assert answer.status_code == code
+
+
+def test_sessions_expire(house: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(house, "vie")
+    monkeypatch.setattr("console.users.SESSION_SECONDS", -1)
+    assert house.get("/api/v1/me").status_code == 401
+
+
+def test_cookies_are_out_of_reach(house: TestClient) -> None:
+    answer = house.post("/sign-in", data={"name": "vie", "password": PASSWORD}, headers=OWN)
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert PASSWORD not in str(answer.headers)
+
+
+def test_other_sites_change_nothing(client: TestClient) -> None:
+    body = {"act": "confirm", "track": 1}
+    for headers in ({}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
+        answer = client.post("/api/v1/acts", json=body, headers=headers)
+        assert answer.status_code == 403
+        assert client.post("/acts", data=body, headers=headers).status_code == 403
+    own = client.post("/api/v1/acts", json=body, headers={"Origin": "http://127.0.0.1"})
+    assert own.status_code == 200
+
+
+def test_other_names_are_not_answered(client: TestClient) -> None:
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_nobody_is_sent_to_another_site(house: TestClient) -> None:
+    for then in ("https://evil.example", "//evil.example", "/\\evil.example"):
+        form = {"name": "vie", "password": PASSWORD, "then": then}
+        answer = house.post("/sign-in", data=form, headers=OWN)
+        assert answer.headers["location"] == "/"
+
+
+def test_headers_stand_on_every_answer(client: TestClient) -> None:
+    for path in ("/", "/api/v1/gallery", "/nothing", "/static/console.css"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+    assert client.get("/identities/1").headers["cache-control"] == "private, no-store"
+
+
+def test_a_query_is_its_owners(house: TestClient) -> None:
+    sign_in(house, "vie")
+    picture = png(np.full((256, 100, 3), 90, np.uint8))
+    made = house.post("/api/v1/queries", files={"picture": picture}, headers=OWN).json()
+    assert house.get(f"/api/v1/queries/{made['id']}/picture").status_code == 200
+    sign_in(house, "ope")
+    assert house.get(f"/api/v1/queries/{made['id']}/picture").status_code == 404
+
+
+def test_passwords_are_long_and_hashed(gallery: Gallery) -> None:
+    from console import ConsoleError
+
+    with pytest.raises(ConsoleError, match="10 characters"):
+        hash_password("short")
+    assert PASSWORD not in hash_password(PASSWORD)

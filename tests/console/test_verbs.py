@@ -1,0 +1,81 @@
+"""`nearfar serve` and `nearfar users`, as people call them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from storage import Gallery
+
+NEARFAR = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+
+
+GOOD = "long enough\n"
+
+
+def nearfar(*words: object, typed: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*NEARFAR, *map(str, words)], input=typed, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.fixture
+def place(gallery: Gallery, tmp_path: Path) -> Path:
+    return tmp_path / "g.db"
+
+
+def test_the_console_answers_until_it_is_told_to_stop(place: Path) -> None:
+    command = [*NEARFAR, "serve", "--gallery", str(place), "--port", "0"]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as running:
+        assert running.stdout is not None
+        address = running.stdout.readline().split()[2]
+        assert address.startswith("http://127.0.0.1:")
+        page = httpx2.get(address, timeout=20)
+        assert "Search with a picture" in page.text
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) in (0, -signal.SIGTERM, 143)
+
+
+def test_others_reach_it_only_with_accounts(place: Path) -> None:
+    refused = nearfar("serve", "--gallery", place, "--host", "0.0.0.0")
+    assert refused.returncode == 2
+    assert "nearfar users add NAME" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_what_can_not_be_opened(place: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = nearfar("serve", "--gallery", place, "--port", port)
+    assert refused.returncode == 1
+    assert f"can't listen on 127.0.0.1, port {port}" in refused.stderr
+    missing = nearfar("serve", "--gallery", place.with_name("none.db"))
+    assert missing.returncode != 0
+    assert "no gallery at" in missing.stderr
+
+
+def test_users_come_and_go(place: Path) -> None:
+    added = nearfar("users", "add", "ada", "--role", "operator", "--gallery", place, typed=GOOD)
+    assert added.stdout == "ada may sign in as operator\n", added.stderr
+    assert nearfar("users", "list", "--gallery", place).stdout == "ada  operator\n"
+    short = nearfar("users", "add", "bob", "--gallery", place, typed="short\n")
+    assert (short.returncode, "10 characters" in short.stderr) == (2, True)
+    role = nearfar("users", "add", "bob", "--role", "king", "--gallery", place, typed=GOOD)
+    assert "no role 'king'" in role.stderr
+    assert nearfar("users", "remove", "ada", "--gallery", place).returncode == 0
+    gone = nearfar("users", "remove", "ada", "--gallery", place)
+    assert "no user 'ada'" in gone.stderr
+
+
+@pytest.mark.parametrize("words", [("serve",), ("users",), ("users", "add")])
+def test_help_shows_an_example(words: tuple[str, ...]) -> None:
+    said = nearfar(*words, "--help").stdout
+    assert "nearfar users" in said or "nearfar serve" in said
