@@ -18,6 +18,8 @@ from .protocol import draw
 
 ENOUGH = 50
 """Pairs of either kind that a level pair needs for a curve of its own."""
+MOST = 1500
+"""Crops of one set that are looked at, about."""
 NEGATIVES = 4_000_000
 """Pairs of two persons of one set that are looked at, about."""
 FITTED = 200_000
@@ -72,23 +74,22 @@ def halves(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:
     )
 
 
-def pair_distances(
-    embedder: Embedder, sets: Sequence[Sequence[Crop]], views: int = 4
-) -> PairDistances:
-    """Distances of pairs of crops, each seen `views` times, degraded as in training.
+def pair_distances(embedder: Embedder, crops: Sequence[Crop], views: int = 4) -> PairDistances:
+    """Distances of pairs of one set's crops, each seen `views` times, degraded as in training.
 
-    A pair shows one person in two cameras (two pictures where cameras are unknown), or two persons
-    of one set.
+    A pair shows one person in two cameras (two pictures where cameras are unknown), or two persons.
     """
-    found: dict[tuple[int, int], list[Distances]] = defaultdict(list)
     random = np.random.default_rng(1)
-    for crops in sets:
-        chosen = _sample(crops, 1500, random)
-        seen = [degrade(c.image, random) for c in chosen for _ in range(views)]
-        embedded = embedder.embed([image for image, _ in seen], [height for _, height in seen])
-        for pair, part in _of_set(embedded, [c for c in chosen for _ in range(views)], random):
-            found[pair].append(part)
-    return {pair: _joined(parts) for pair, parts in sorted(found.items())}
+    chosen = _sample(crops, MOST, random)
+    seen = [degrade(c.image, random) for c in chosen for _ in range(views)]
+    embedded = embedder.embed([image for image, _ in seen], [height for _, height in seen])
+    return _of_set(embedded, [c for c in chosen for _ in range(views)], random)
+
+
+def merged(parts: Sequence[PairDistances]) -> PairDistances:
+    """The pairs of several sets, or of several parts of one."""
+    found = sorted({pair for part in parts for pair in part})
+    return {pair: _joined([part[pair] for part in parts if pair in part]) for pair in found}
 
 
 def fit(pairs: PairDistances, m: int) -> Calibration:
@@ -120,8 +121,9 @@ def fit(pairs: PairDistances, m: int) -> Calibration:
 
 
 def calibrate(embedder: Embedder, sets: Sequence[Sequence[Crop]], views: int = 4) -> Calibration:
-    """What `fit` makes of the `pair_distances` of an embedder; raises as it does."""
-    return fit(pair_distances(embedder, sets, views), embedder.info.levels.m)
+    """What `fit` makes of the distances of an embedder on some sets; raises as it does."""
+    parts = [pair_distances(embedder, crops, views) for crops in sets]
+    return fit(merged(parts), embedder.info.levels.m)
 
 
 def reliability(
@@ -173,14 +175,14 @@ def _sample(crops: Sequence[Crop], most: int, random: np.random.Generator) -> li
 
 def _of_set(
     embedded: Embeddings, crops: Sequence[Crop], random: np.random.Generator
-) -> list[tuple[tuple[int, int], Distances]]:
+) -> PairDistances:
     """Distances of one set's pairs; `crops` are those of the rows, one object for all views."""
     who = np.unique([c.identity for c in crops], return_inverse=True)[1]
     where = np.array([c.camera for c in crops])
     picture = np.unique([id(c) for c in crops], return_inverse=True)[1]
     share = min(1.0, NEGATIVES / max(1, len(embedded) ** 2 / 2))
     levels, m = embedded.levels.astype(int), len(embedded.sizes)
-    found = []
+    found: dict[tuple[int, int], list[Distances]] = defaultdict(list)
     for start in range(0, len(embedded), 500):
         rows = np.arange(start, min(start + 500, len(embedded)))
         distance, _ = distances(embedded[rows], embedded)
@@ -195,8 +197,8 @@ def _of_set(
         for number in np.unique(code):
             here = code == number
             part = Distances(distance[here & one], distance[here & two])
-            found.append((divmod(int(number), m + 1), part))
-    return found
+            found[divmod(int(number), m + 1)].append(part)
+    return {pair: _joined(parts) for pair, parts in found.items()}
 
 
 def _joined(parts: Sequence[Distances]) -> Distances:
