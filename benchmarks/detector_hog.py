@@ -1,7 +1,7 @@
 """OpenCV's HOG detector for `benchmarks/detector.py`, in a process of OpenCV 4: 5 has none.
 
-Reads frames from standard input, a line with height and width and the pixels, BGR; answers each with
-one line of JSON: rows as x1, y1, x2, y2, score, and seconds of CPU time.
+Reads frames from standard input, a line with height and width and the pixels, BGR; answers each
+with one line of JSON: rows as x1, y1, x2, y2, score, and seconds of CPU time.
 """
 
 import json

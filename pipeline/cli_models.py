@@ -54,10 +54,9 @@ def _lines(model: Model) -> list[str]:
         "levels, px": ", ".join(map(str, model.levels)),
         "input, px": " x ".join(map(str, model.input or ())),
     }
-    for key, value in model.figures.items():
-        title = TITLES.get(key)
-        if title:
-            rows[title] = _figure(value)
+    rows |= {
+        title: _figure(model.figures[key]) for key, title in TITLES.items() if key in model.figures
+    }
     lines += [f"  {title:<13} {value}" for title, value in rows.items() if value]
     if not model.figures:
         lines.append("  no figures in the file")
@@ -68,7 +67,7 @@ TITLES = {
     "people": "measured on",
     "rank1": "rank 1, %",
     "mAP": "mAP, %",
-    "calibration_error": "calibration",
+    "calibration_error": "calibr. error",
     "frames": "measured on",
     "AP50": "AP50",
     "recall": "recall",
@@ -78,6 +77,10 @@ TITLES = {
 
 
 def _figure(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {figure}" for key, figure in value.items())
-    return str(value)
+    """A figure, or figures by name; those by height of the query from the sharpest down."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    names = list(value)
+    if "native" in names:
+        names.sort(key=lambda name: int(name) if name.isdigit() else 10_000, reverse=True)
+    return ", ".join(f"{name} {value[name]}" for name in names)

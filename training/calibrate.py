@@ -152,6 +152,20 @@ def reliability(
     return found
 
 
+def false_matches(
+    calibration: Calibration, pairs: PairDistances
+) -> dict[tuple[int, int], tuple[float, ...]]:
+    """Shares of pairs of two persons that a calibration's thresholds let through, a level pair."""
+    return {
+        (i, j): tuple(
+            float((of_pair.other < calibration.threshold(rate)[i - 1, j - 1]).mean())
+            for rate in FALSE_MATCH_RATES
+        )
+        for (i, j), of_pair in pairs.items()
+        if len(of_pair.other) >= ENOUGH
+    }
+
+
 def _thresholds(other: NDArray[np.float32]) -> list[float]:
     """Distances below which pairs of two persons fall at each of `FALSE_MATCH_RATES`."""
     rates = [r if len(other) * r >= BEYOND else None for r in FALSE_MATCH_RATES]

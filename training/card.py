@@ -14,6 +14,7 @@ from .by_height import by_height
 from .calibrate import (
     PairDistances,
     Reliability,
+    false_matches,
     fit,
     halves,
     merged,
@@ -33,14 +34,16 @@ class Card:
     Args:
         calibration: fitted on all people. by_set: retrieval by height of the query.
         people: of each set. diagram: reliability a level pair, fitted on one half of the people and
-            measured on the other. other_set: calibration error on each set (mean over level pairs)
-            when the others alone are fitted on. The two are empty where there are too few people.
+            measured on the other. false_matches: likewise, the share of pairs of two persons below
+            each of the thresholds. other_set: calibration error on each set (mean over level pairs)
+            when the others alone are fitted on. The three are empty where people are too few.
     """
 
     calibration: Calibration
     by_set: Mapping[str, ByHeight]
     people: Mapping[str, int]
     diagram: Mapping[tuple[int, int], Reliability]
+    false_matches: Mapping[tuple[int, int], tuple[float, ...]]
     other_set: Mapping[str, float]
 
     def figures(self) -> dict[str, Any]:
@@ -73,26 +76,26 @@ def measure(embedder: Embedder, unseen: Mapping[str, Sequence[Crop]]) -> Card:
     }
     calibration = fit(merged([part for two in parts.values() for part in two]), m)
     first, second = (merged([two[half] for two in parts.values()]) for half in (0, 1))
+    half = _fit(first, m)
     other_set = {}
     for name, two in parts.items() if len(parts) > 1 else ():
-        others = merged([part for other, ps in parts.items() if other != name for part in ps])
-        found = _reliability(others, merged(two), m)
+        others = _fit(merged([p for other, ps in parts.items() if other != name for p in ps]), m)
+        found = reliability(others, merged(two)) if others else {}
         if found:
             other_set[name] = float(np.mean([r.error for r in found.values()]))
     return Card(
         calibration,
         {name: by_height(embedder, crops) for name, crops in unseen.items()},
         {name: len({c.identity for c in crops}) for name, crops in unseen.items()},
-        _reliability(first, second, m),
+        reliability(half, second) if half else {},
+        false_matches(half, second) if half else {},
         other_set,
     )
 
 
-def _reliability(
-    fitted: PairDistances, measured: PairDistances, m: int
-) -> dict[tuple[int, int], Reliability]:
-    """Of a fit on some people, measured on others; empty where they are too few to fit on."""
+def _fit(pairs: PairDistances, m: int) -> Calibration | None:
+    """A calibration; None where people are too few."""
     try:
-        return reliability(fit(fitted, m), measured)
+        return fit(pairs, m)
     except ReidError:
-        return {}
+        return None

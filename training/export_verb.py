@@ -10,7 +10,7 @@ from typing import Annotated
 import onnx
 import typer
 
-from reid import Embedder
+from reid import FALSE_MATCH_RATES, Embedder
 
 from .card import Card, measure
 from .datasets import Crop
@@ -100,6 +100,11 @@ def _tell(card: Card) -> None:
     if card.diagram:
         row = "  ".join(f"{i}-{j} {r.error:.3f}" for (i, j), r in card.diagram.items())
         typer.echo(f"calibration error a level pair, half of the people for the fit: {row}")
+    if card.false_matches:
+        rates = " / ".join(f"1 in {1 / rate:g}" for rate in FALSE_MATCH_RATES)
+        typer.echo(f"false matches in 10,000 at the thresholds for {rates}, likewise:")
+        for (i, j), shares in card.false_matches.items():
+            typer.echo(f"  {i}-{j} " + " / ".join(f"{1e4 * share:.1f}" for share in shares))
     if card.other_set:
         row = "  ".join(f"{name} {error:.3f}" for name, error in card.other_set.items())
         typer.echo(f"calibration error on a set when the others are fitted on: {row}")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from reid import FALSE_MATCH_RATES, ReidError  # noqa: E402
-from training.calibrate import Distances, fit, halves, merged, reliability  # noqa: E402
+from training.calibrate import Distances, false_matches, fit, halves, merged, reliability  # noqa: E402
 
 from .conftest import people  # noqa: E402
 
@@ -41,6 +41,8 @@ def test_thresholds_let_their_share_through(seed: int, rate: float) -> None:
     pairs = drawn(seed, 100, 200_000)
     threshold = fit({(1, 1): pairs}, 1).threshold(rate)[0, 0]
     assert (pairs.other < threshold).mean() == pytest.approx(rate, rel=0.1)
+    let_through = false_matches(fit({(1, 1): pairs}, 1), {(1, 1): pairs})[1, 1]
+    assert let_through == pytest.approx(FALSE_MATCH_RATES, rel=0.1)
 
 
 def test_what_was_not_seen_often_enough_is_not_known() -> None:
