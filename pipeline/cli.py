@@ -11,6 +11,7 @@ import typer
 
 from .cli_gallery import app as gallery_app
 from .cli_live import add_to as add_live_verbs
+from .cli_models import add_to as add_models_verb
 from .cli_tracks import add_to as add_track_verbs
 from .errors import CallError
 from .terminal import (
@@ -37,6 +38,7 @@ app.add_typer(gallery_app, name="gallery")
 app.add_typer(site_app, name="site")
 add_track_verbs(app)
 add_live_verbs(app)
+add_models_verb(app)
 
 GalleryOption = Annotated[str, typer.Option("--gallery", help="path or URL of the gallery")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object")]
@@ -253,7 +255,7 @@ ELSEWHERE = {
     "train": ("training.verbs", "train", "Train a network on labelled crops."),
     "eval": ("training.verbs", "evaluate", "Evaluate a trained network on unseen people."),
     "ablation": ("training.verbs", "ablation", "Train and evaluate every row of a table."),
-    "export": ("training.verbs", "export", "Write a trained network as ONNX."),
+    "export": ("training.export_verb", "export", "Write a trained network as ONNX."),
     "figures": ("training.verbs", "figures", "Draw what a trained network does."),
     "serve": ("console.verbs", "serve", "Open a gallery in the browser."),
     "users": ("console.verbs", "users", "Add, list and remove accounts of the console."),

@@ -1,6 +1,6 @@
 """The representation: levels of resolution, embeddings, distance and calibration."""
 
-from .calibration import Calibration
+from .calibration import FALSE_MATCH_RATES, Calibration
 from .embedder import Embedder
 from .embeddings import Embeddings, distances
 from .errors import ReidError
@@ -10,6 +10,7 @@ from .preprocess import to_input
 from .runtime import open_session
 
 __all__ = [
+    "FALSE_MATCH_RATES",
     "Calibration",
     "Embedder",
     "Embeddings",

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from .embeddings import Floats
 from .errors import ReidError
 
+FALSE_MATCH_RATES = (1e-2, 1e-3, 1e-4)
+"""Of pairs of two persons; a threshold for each is kept."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -23,11 +26,15 @@ class Calibration:
         intercept, slope: ``float32 (m, m)``, symmetric; entry ``[i - 1, j - 1]`` is for a crop of
             level i against one of level j. Slopes are negative.
         bound: the largest evidence one pair of crops may give, in nats either way.
+        thresholds: ``float32 (m, m, 3)``, distances below which pairs of two persons fall at each
+            of `FALSE_MATCH_RATES`; NaN where too few pairs were seen to tell. None for a model
+            that was exported without.
     """
 
     intercept: Floats
     slope: Floats
     bound: float = 6.0
+    thresholds: Floats | None = None
 
     def __post_init__(self) -> None:
         m = len(self.intercept)
@@ -35,6 +42,9 @@ class Calibration:
             raise ReidError(
                 f"calibration needs m x m tables, got {self.intercept.shape}, {self.slope.shape}"
             )
+        rates = len(FALSE_MATCH_RATES)
+        if self.thresholds is not None and self.thresholds.shape != (m, m, rates):
+            raise ReidError(f"thresholds need m x m x {rates}, got {self.thresholds.shape}")
         if not (self.slope < 0).all():
             raise ReidError("calibration slopes must be negative: nearer is likelier one person")
 
@@ -55,13 +65,37 @@ class Calibration:
         clipped: NDArray[np.float32] = np.clip(raw, -self.bound, self.bound).astype(np.float32)
         return clipped
 
+    def threshold(self, rate: float) -> Floats:
+        """Distances at which to call two crops one person, for a rate of false matches.
+
+        Args:
+            rate: one of `FALSE_MATCH_RATES`.
+
+        Returns:
+            ``float32 (m, m)``, entry ``[i - 1, j - 1]`` for levels i and j; NaN where not known.
+
+        Raises:
+            ReidError: when the rate is another, or the model carries no thresholds.
+        """
+        if rate not in FALSE_MATCH_RATES:
+            known = ", ".join(f"{r:g}" for r in FALSE_MATCH_RATES)
+            raise ReidError(f"no threshold for false matches of {rate:g}; choose from {known}")
+        if self.thresholds is None:
+            raise ReidError("the model carries no thresholds: export or calibrate it again")
+        return self.thresholds[..., FALSE_MATCH_RATES.index(rate)]
+
     def to_json(self) -> dict[str, object]:
-        """As plain lists, for a model's metadata."""
-        return {
+        """As plain lists, for a model's metadata; what is not known is null."""
+        data: dict[str, object] = {
             "intercept": self.intercept.tolist(),
             "slope": self.slope.tolist(),
             "bound": self.bound,
         }
+        if self.thresholds is not None:
+            known = self.thresholds.astype(object)
+            known[np.isnan(self.thresholds)] = None
+            data["thresholds"] = known.tolist()
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, object]) -> Calibration:
@@ -72,8 +106,10 @@ class Calibration:
         """
         try:
             tables = [np.asarray(data[k], dtype=np.float32) for k in ("intercept", "slope")]
-            return cls(tables[0], tables[1], float(str(data["bound"])))
-        except (KeyError, ValueError) as error:
+            stored = data.get("thresholds")
+            thresholds = None if stored is None else np.asarray(stored, dtype=np.float32)
+            return cls(tables[0], tables[1], float(str(data["bound"])), thresholds)
+        except (KeyError, TypeError, ValueError) as error:
             raise ReidError(f"not a calibration: {error}") from error
 
 

@@ -13,15 +13,26 @@ from .embeddings import Embeddings, Floats
 from .errors import ReidError
 from .model import KEY, ModelInfo
 from .preprocess import to_input
-from .runtime import open_session
+from .runtime import open_session, providers
 
 if TYPE_CHECKING:
     import onnxruntime
 
 WEIGHTS = Path(__file__).parent / "weights" / "embedder.onnx"
 """The weights that come with the project; their card lies beside them."""
+WEIGHTS_INT8 = WEIGHTS.with_name("embedder-int8.onnx")
+"""The same in 8 bits, for CPUs."""
 
 BATCH = 32
+
+
+def packaged(device: str) -> Path:
+    """The weights that come with the project, for a device: in 8 bits for a CPU.
+
+    Raises:
+        ReidError: when the device is unknown or not there.
+    """
+    return WEIGHTS_INT8 if providers(device)[0] == "CPUExecutionProvider" else WEIGHTS
 
 
 class Embedder:
@@ -41,7 +52,7 @@ class Embedder:
         """Opens an embedder.
 
         Args:
-            weights: an ONNX file made by `nearfar`'s export; the one that ships if None.
+            weights: an ONNX file made by `nearfar`'s export; the `packaged` one if None.
             device: ``auto``, ``cpu`` or ``cuda``.
             threads: CPU threads of one inference.
 
@@ -49,15 +60,18 @@ class Embedder:
             ReidError: when the file is missing, no ONNX model or no nearfar embedder, or the
                 device is unknown or not there.
         """
-        path = Path(weights) if weights else WEIGHTS
+        path = Path(weights) if weights else packaged(device)
         session = open_session(path, device, threads)
-        description = session.get_modelmeta().custom_metadata_map.get(KEY)
-        if description is None:
-            raise ReidError(
-                f"{path} is an ONNX model, but no nearfar embedder: it carries no level set; "
-                "make one with nearfar export"
+        said = session.get_modelmeta().custom_metadata_map
+        inputs = {source.name for source in session.get_inputs()}
+        if KEY not in said or inputs != {"images", "level"}:
+            reason = (
+                "it is a detector: give it with --detector"
+                if "names" in said
+                else ("it carries no level set: make one with nearfar export")
             )
-        return cls(session, ModelInfo.from_json(description))
+            raise ReidError(f"{path} is an ONNX model, but no nearfar embedder; {reason}")
+        return cls(session, ModelInfo.from_json(said[KEY]))
 
     def embed(
         self,

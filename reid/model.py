@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from .calibration import Calibration
 from .errors import ReidError
@@ -25,6 +27,9 @@ class ModelInfo:
         sizes: the sub-vector sizes ``d_1..d_m``.
         input_size: (height, width) in pixels that each crop is resized to, bilinear.
         calibration: from distances to log-odds.
+        precision: ``float`` or ``int8``, in which the file computes; both have one fingerprint,
+            since their vectors can be compared.
+        figures: what was measured of it, as its card has it; empty where nothing was.
     """
 
     name: str
@@ -33,6 +38,8 @@ class ModelInfo:
     sizes: tuple[int, ...]
     input_size: tuple[int, int]
     calibration: Calibration
+    precision: str = "float"
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.sizes) != self.levels.m:
@@ -53,6 +60,8 @@ class ModelInfo:
                 "sizes": self.sizes,
                 "input_size": self.input_size,
                 "calibration": self.calibration.to_json(),
+                "precision": self.precision,
+                "figures": dict(self.figures),
             },
             sort_keys=True,
         )
@@ -73,6 +82,8 @@ class ModelInfo:
                 sizes=tuple(data["sizes"]),
                 input_size=(data["input_size"][0], data["input_size"][1]),
                 calibration=Calibration.from_json(data["calibration"]),
+                precision=data.get("precision", "float"),
+                figures=data.get("figures", {}),
             )
         except (KeyError, TypeError, IndexError, json.JSONDecodeError) as error:
             raise ReidError(f"not the description of a nearfar embedder: {error}") from error

@@ -55,7 +55,9 @@ def open_session(path: Path, device: str, threads: int) -> onnxruntime.Inference
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=chosen)
     except Exception as error:  # the runtime's exception classes share no public base
-        raise ReidError(f"{path} is no usable ONNX model ({_first_line(error)})") from error
+        raise ReidError(
+            f"{path} is no usable ONNX model ({_first_line(error)}): copy or export it again"
+        ) from error
     if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
         raise ReidError("CUDA does not start; check the driver or use --device cpu")
     return session

@@ -3,6 +3,7 @@
     python -m training.detector start START.pt --coco yolo11n_int8_openvino_model
     python -m training.detector train SET START.pt --out RUN
     python -m training.detector export START.pt RUN/last.pt person.onnx
+    python -m training.detector note person.onnx MEASURED.json
 
 `train` keeps `RUN/last.pt` fresh (the averaged network, a checkpoint that ultralytics opens too)
 and goes on from `RUN/state.pt` when it is called again.
@@ -23,7 +24,7 @@ from torch import nn
 from ultralytics.utils.loss import v8DetectionLoss
 
 from .detector_compose import Composer, Picture
-from .detector_export import blend, write_onnx
+from .detector_export import blend, note_figures, write_onnx
 from .detector_start import recover_person_network
 from .errors import TrainingError
 
@@ -128,6 +129,15 @@ def export(
 ) -> None:
     """Blend the trained network with its start, and write it as ONNX."""
     write_onnx(blend(load(begin), load(trained), share), out)
+
+
+@app.command()
+def note(
+    file: Annotated[Path, typer.Argument(help="ONNX file of the detector.")],
+    measured: Annotated[Path, typer.Argument(help="What benchmarks/detector.py --json printed.")],
+) -> None:
+    """Write what was measured into the file, for `nearfar models`."""
+    note_figures(file, measured)
 
 
 def collate(pictures: list[Picture]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -62,11 +64,11 @@ def write_onnx(network: ResolutionAdaptiveNet, recipe: Recipe, path: Path) -> No
             dynamo=False,
         )
     model = onnx.load(path)
-    _store_half(model)
+    store_half(model)
     onnx.save(model, path)
 
 
-def _store_half(model: onnx.ModelProto) -> None:
+def store_half(model: onnx.ModelProto) -> None:
     """Large weights as fp16 with a cast behind each, which the runtime folds when it loads."""
     casts = []
     for weight in model.graph.initializer:
@@ -79,7 +81,13 @@ def _store_half(model: onnx.ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
-def describe(path: Path, name: str, run: Run, calibration: Calibration) -> ModelInfo:
+def describe(
+    path: Path,
+    name: str,
+    run: Run,
+    calibration: Calibration,
+    figures: Mapping[str, Any] | None = None,
+) -> ModelInfo:
     """Writes levels, sub-vectors, calibration and fingerprint into the file's metadata.
 
     A level's height is that of the training pictures at its rate; for the recipe ``camera``, which
@@ -100,7 +108,14 @@ def describe(path: Path, name: str, run: Run, calibration: Calibration) -> Model
         sizes=recipe.sizes,
         input_size=recipe.size,
         calibration=calibration,
+        figures=figures or {},
     )
+    write_info(model, info, path)
+    return info
+
+
+def write_info(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
+    """Writes a model with what it says of itself, in place of what it said."""
+    del model.metadata_props[:]
     helper.set_model_props(model, {KEY: info.to_json()})
     onnx.save(model, path)
-    return info

@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from .calibrate import Reliability
 from .errors import TrainingError
 from .figure_style import BLUE, COLOURS, DARK, MIDDLE, ORANGE, figure_at, need
 
@@ -51,6 +52,32 @@ def cmc_curves(path: Path, curves: Mapping[str, Sequence[float]]) -> None:
         axes.set(xticks=[k for k in _RANKS if k <= longest], xlim=(0, longest + 1))
         axes.set_ylim(top=100)
         axes.legend(loc="best")
+
+
+def reliability_diagram(path: Path, found: Mapping[tuple[int, int], Reliability]) -> None:
+    """Probabilities beside what was so, a panel for each pair of levels.
+
+    Dots are as large as the share of pairs in their bin; on the diagonal a probability is right.
+
+    Raises:
+        TrainingError: when there is nothing measured.
+    """
+    need(bool(found), "too few people for a reliability diagram")
+    columns = min(5, len(found))
+    rows = -(-len(found) // columns)
+    title = "Of pairs of crops called so probably one person, how many were"
+    with figure_at(path, 1 + 1.7 * columns, 0.7 + 1.8 * rows, title) as figure:
+        panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for axes in panels.flat[len(found) :]:
+            axes.set_axis_off()
+        for axes, ((low, high), one) in zip(panels.flat, found.items(), strict=False):
+            axes.plot((0, 1), (0, 1), color=MIDDLE, linewidth=0.8, linestyle=":")
+            axes.plot(one.said, one.found, color=BLUE, linewidth=1)
+            axes.scatter(one.said, one.found, s=4 + 250 * one.weight, color=BLUE, alpha=0.5)
+            axes.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1), xlim=(-0.05, 1.05), ylim=(-0.05, 1.05))
+            axes.set_title(f"levels {low} and {high}, error {one.error:.3f}", fontsize=7.5)
+        figure.supxlabel("probability that was said", fontsize=8)
+        figure.supylabel("share that shows one person", fontsize=8)
 
 
 def mask_values(path: Path, masks: Sequence[_Floats]) -> None:

@@ -253,49 +253,6 @@ def ablation(
         typer.echo(f"table in {file.with_suffix('.md')}, figures and manifest in {file}")
 
 
-def export(
-    run: OneRun,
-    sets: Annotated[
-        list[str] | None, typer.Argument(help="name=path of sets whose unseen people calibrate it")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="ONNX file to write")] = Path("embedder.onnx"),
-    name: Annotated[str, typer.Option(help="name of the model")] = "nearfar-embedder",
-) -> None:
-    """Write a trained network as ONNX, for `nearfar process --embedder`.
-
-    Example: `nearfar export runs/mine market=people --out mine.onnx`
-
-    Inputs are pictures and their levels, of any number; levels, sub-vectors, calibration and
-    fingerprint are in its metadata. People that the run has not seen calibrate the scores and give
-    retrieval figures by height; without a set the scores are no probabilities.
-    """
-    from reid import Embedder
-
-    from .by_height import by_height
-    from .calibrate import calibrate, flat_calibration
-    from .export import describe, write_onnx
-    from .fit import split_of
-    from .run import load_network
-
-    network, facts = load_network(run)
-    unseen = {}
-    for set_name, crops in read_sets(sets or []).items():
-        people = set(split_of(set_name, crops, facts).test)
-        unseen[set_name] = [c for c in crops if c.identity in people]
-    write_onnx(network, facts.recipe, out)
-    info = describe(out, name, facts, flat_calibration(len(facts.recipe.sizes)))
-    embedder = Embedder.load(out, device="cpu")
-    if unseen:
-        info = describe(out, name, facts, calibrate(embedder, list(unseen.values())))
-    typer.echo(f"{info.name} {info.fingerprint}: {out}, {out.stat().st_size / 1e6:.1f} MB")
-    for set_name, crops in unseen.items():
-        row = "  ".join(
-            f"{height or 'native'} {f.rank1:.1f}/{f.mean_precision:.1f}"
-            for height, f in by_height(embedder, crops).items()
-        )
-        typer.echo(f"{set_name}, rank 1 / mAP by height of the query in px: {row}")
-
-
 def figures(
     run: OneRun,
     dataset: OneSet,

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,24 @@ def test_log_odds_look_up_the_level_pair_and_stay_bounded() -> None:
     np.testing.assert_allclose(found, [[0.5, 1.0], [1.0, -4.0]])
 
 
+def test_thresholds_survive_json_and_older_models_have_none() -> None:
+    stored = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    stored[0, 0, 2] = np.nan
+    made = Calibration(table(1), table(-2), thresholds=stored)
+    again = Calibration.from_json(json.loads(json.dumps(made.to_json(), allow_nan=False)))
+    np.testing.assert_array_equal(again.threshold(1e-2), [[0, 3], [6, 9]])
+    np.testing.assert_array_equal(again.threshold(1e-4), [[np.nan, 5], [8, 11]])
+    with pytest.raises(ReidError, match=r"choose from 0.01, 0.001, 0.0001"):
+        again.threshold(0.05)
+    old = Calibration.from_json({"intercept": [[1]], "slope": [[-1]], "bound": 6})
+    with pytest.raises(ReidError, match="no thresholds"):
+        old.threshold(1e-2)
+    with pytest.raises(ReidError, match="thresholds need m"):
+        Calibration(table(1), table(-2), thresholds=stored[0])
+    with pytest.raises(ReidError, match="not a calibration"):
+        Calibration.from_json({**made.to_json(), "thresholds": [["x"]]})
+
+
 def test_slopes_must_fall() -> None:
     with pytest.raises(ReidError, match="negative"):
         Calibration(table(1), table(0.5))
@@ -59,6 +79,9 @@ def test_model_description_survives_json() -> None:
     again = ModelInfo.from_json(info.to_json())
     assert again.to_json() == info.to_json()
     assert again.dimension == 8
+    older = json.loads(info.to_json())
+    del older["precision"], older["figures"]
+    assert ModelInfo.from_json(json.dumps(older)).to_json() == info.to_json()
     for broken in ("{}", "no", '{"name": 3}'):
         with pytest.raises(ReidError):
             ModelInfo.from_json(broken)

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
-from reid import Embedder, LevelSet  # noqa: E402
+from reid import Embedder, Embeddings, LevelSet  # noqa: E402
 from training.augment import LOWEST, degrade, shrink, training_input  # noqa: E402
-from training.by_height import by_height, near_far_split  # noqa: E402
+from training.by_height import by_height, near_far_draws  # noqa: E402
 from training.calibrate import calibrate, flat_calibration  # noqa: E402
 from training.camera import CameraBatches, Data, held_out, with_mixed  # noqa: E402
 from training.datasets import Crop  # noqa: E402
@@ -69,7 +69,7 @@ def test_from_a_run_to_a_calibrated_embedder(tmp_path: Path) -> None:
     calibration = calibrate(embedder, [unseen])
     assert (calibration.slope < 0).all()
     np.testing.assert_array_equal(calibration.slope, calibration.slope.T)
-    assert set(by_height(embedder, unseen, (None, 24), trials=1)) == {None, 24}
+    assert set(by_height(embedder, unseen, (None, 24), draws=1)) == {None, 24}
 
 
 def test_people_are_put_together_from_halves_and_shown_to_the_teacher(
@@ -124,10 +124,34 @@ def test_held_out_people_are_the_test_ones_and_each_third() -> None:
 
 
 def test_query_and_gallery_come_from_two_cameras() -> None:
-    queries, gallery = near_far_split(people(), np.random.default_rng(0))
-    entry = {c.identity: c.camera for c in gallery}
-    assert len(gallery) == len(queries) == 6
-    assert all(entry[q.identity] != q.camera for q in queries)
+    single = Crop(np.zeros((90, 30, 3), np.uint8), "set/train/9999", 1, "train/9999_0.jpg")
+    crops = [*people(), single]
+    draws = near_far_draws(crops, 4)
+    assert draws == near_far_draws(crops, 4)
+    assert any(a != b for a in draws for b in draws)
+    for queries, gallery in draws:
+        entry = {crops[i].identity: crops[i].camera for i in gallery}
+        assert len(gallery) == len(entry) == 7
+        assert sorted({crops[i].identity for i in queries}) == sorted(entry)[:-1]
+        assert all(entry[crops[i].identity] != crops[i].camera for i in queries)
+
+
+class Brightness:
+    """Embeds a crop as its mean colours: enough to tell the drawn people apart."""
+
+    def embed(self, crops: Sequence[np.ndarray], /) -> Embeddings:
+        halves = [
+            np.r_[c[: len(c) // 2].mean((0, 1)), c[len(c) // 2 :].mean((0, 1))] for c in crops
+        ]
+        n = len(crops)
+        return Embeddings(
+            np.array(halves, np.float32) - 128, np.ones(n, np.int8), np.ones(n, np.float32), (6,)
+        )
+
+
+def test_anything_that_embeds_is_measured() -> None:
+    found = by_height(Brightness(), people(), (None, 24), draws=2)
+    assert found[None].rank1 == found[24].rank1 == 100
 
 
 def test_crops_are_shrunk_and_never_enlarged() -> None:

@@ -15,7 +15,7 @@ pytest.importorskip("ultralytics")
 
 from training import detector, detector_check, detector_data, detector_start  # noqa: E402
 from training.detector_compose import Composer, Picture  # noqa: E402
-from training.detector_export import blend, write_onnx  # noqa: E402
+from training.detector_export import FIGURES, blend, note_figures, write_onnx  # noqa: E402
 from training.detector_labels import Labels, agree, overlaps, suppress, tiles  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
 
@@ -182,6 +182,28 @@ def test_export_is_small_and_free_in_size(begin: Path, tmp_path: Path) -> None:
     given = session.run(None, {"images": image})[0]
     assert given.shape == wanted.shape == (2, 5, 126)
     np.testing.assert_allclose(given, wanted, atol=0.2)
+
+
+def test_figures_are_noted_in_the_file(tmp_path: Path) -> None:
+    from pipeline.detect import PACKAGED
+    from pipeline.installed import FIGURES as read_under
+    from pipeline.installed import installed
+
+    assert read_under == FIGURES
+    file, measured = tmp_path / "person.onnx", tmp_path / "measured.json"
+    file.write_bytes(PACKAGED.read_bytes())
+    band = {"people": 9, "recall": 0.5, "precision": 0.25, "AP50": 0.123}
+    rows = {"nearfar, 832 px": {"20-40": band}, "other": {"20-40": {**band, "AP50": 0.9}}}
+    measured.write_text(json.dumps({"frames": {"mot": 28}, "figures": {"mot": rows}}))
+    for _ in range(2):
+        note_figures(file, measured)
+    found = installed(detector=file)[1].figures
+    assert found["AP50"] == {"20-40": 0.12}
+    assert found["frames"] == "MOT17-mini, 28 frames, nearfar, 832 px"
+    assert file.stat().st_size < PACKAGED.stat().st_size + 2000
+    measured.write_text("{}")
+    with pytest.raises(TrainingError, match="no figures"):
+        note_figures(file, measured)
 
 
 def test_figures_by_height() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import cv2
 import numpy as np
@@ -71,10 +72,17 @@ def test_three_commands_from_a_folder_to_an_embedder(
     assert json.loads(said.out)["figures"] == figures
     assert figures["rank1"] > 3 * 100 / 24
     onnx = tmp_path / "mine.onnx"
-    said = nearfar("export", run, f"market={folder}", "--out", onnx)
+    said = nearfar("export", run, f"market={folder}", "--out", onnx, "--int8")
     assert said.status == 0
     assert "rank 1 / mAP by height" in said.out
     embedder = Embedder.load(onnx, "cpu")
+    assert embedder.info.figures["people"] == {"market": 24}
+    assert set(embedder.info.figures["rank1"]) == {"native", "64", "48", "32", "24"}
+    assert 0 <= embedder.info.figures["calibration_error"] < 0.5
+    assert embedder.info.calibration.threshold(0.01).shape == (4, 4)
+    small = Embedder.load(tmp_path / "mine-int8.onnx", "cpu")
+    assert small.info == replace(embedder.info, precision="int8", calibration=ANY)
+    assert small.info.calibration.to_json() == embedder.info.calibration.to_json()
     assert embedder.info.levels.heights == (24, 32, 48, 96)
     network, facts = load_network(run)
     images = np.random.default_rng(0).integers(0, 256, (5, *facts.recipe.size, 3), dtype=np.uint8)
