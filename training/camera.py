@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,8 +23,6 @@ from .teacher import teacher_vectors
 
 RENDERED_A_SEED, RENDERED_VIEWS = 60, 14
 """Rendered people of one seed, and pictures of each."""
-MIXED_SEED = 11
-"""Of the people who are put together from two crops."""
 
 
 @dataclass
@@ -60,19 +57,14 @@ class CameraBatches:
     """
 
     def __init__(self, data: Data, recipe: Recipe) -> None:
-        there = len(data.crops if recipe.views == 1 else data.by_identity)
-        if there < recipe.persons:
-            what = "crops" if recipe.views == 1 else "people"
+        if len(data.by_identity) < recipe.persons:
             raise TrainingError(
-                f"a batch has {recipe.persons} {what}, the training set {there}; "
-                f"give more {what} or a smaller --persons"
+                f"a batch has {recipe.persons} people, the training set {len(data.by_identity)}; "
+                "give more people or a smaller --persons"
             )
         self._data, self.recipe = data, recipe
         self._levels = LevelSet(recipe.heights)
         self.identities, self.teacher = len(data.by_identity), data.teacher.shape[1]
-        self._identity = np.empty(len(data.crops), np.int64)
-        for number, rows in enumerate(data.by_identity):
-            self._identity[rows] = number
         self.steps = math.ceil(len(data.crops) / (recipe.persons * recipe.views))
         """Steps of an epoch: each crop comes once, on average."""
 
@@ -80,31 +72,24 @@ class CameraBatches:
         """The batch of step `step`, the same at each call."""
         r, data = self.recipe, self._data
         random = np.random.default_rng((r.seed, step))
-        rows = self._rows(random)
-        made = [
-            training_input(data.crops[i].image, self._levels, r.size, random, r.erase) for i in rows
-        ]
+        images, level, identity, rows = [], [], [], []
+        for person in random.choice(self.identities, r.persons, replace=False):
+            of_person = data.by_identity[person]
+            for i in random.choice(of_person, r.views, replace=len(of_person) < r.views):
+                image, k = training_input(
+                    data.crops[i].image, self._levels, r.size, random, r.erase
+                )
+                images.append(image)
+                level.append(k)
+                identity.append(person)
+                rows.append(i)
         return Batch(
-            torch.from_numpy(np.stack([image for image, _ in made])),
-            torch.tensor([level for _, level in made]),
-            torch.from_numpy(self._identity[rows]),
-            torch.from_numpy(rows),
+            torch.from_numpy(np.stack(images)),
+            torch.tensor(level),
+            torch.tensor(identity),
+            torch.tensor(rows),
             torch.from_numpy(data.teacher[rows]),
         )
-
-    def _rows(self, random: np.random.Generator) -> NDArray[np.int64]:
-        """Which crops a batch has: views of random people; with one view, random crops."""
-        r = self.recipe
-        if r.views == 1:
-            return random.choice(len(self._data.crops), r.persons, replace=False)
-        chosen = [
-            random.choice(of, r.views, replace=len(of) < r.views)
-            for of in (
-                self._data.by_identity[person]
-                for person in random.choice(self.identities, r.persons, replace=False)
-            )
-        ]
-        return np.concatenate(chosen)
 
 
 def with_teacher(crops: Sequence[Crop], teacher: Path | None, cache: Path) -> Data:
@@ -124,31 +109,6 @@ def with_teacher(crops: Sequence[Crop], teacher: Path | None, cache: Path) -> Da
             np.save(file, teacher_vectors(teacher, of_set))
         vectors.append(np.load(file).astype(np.float32))
     return Data(kept, np.concatenate(vectors))
-
-
-def with_mixed(data: Data, teacher: Path, number: int, cache: Path) -> Data:
-    """`data` and people who are not there: the upper half of one crop on the lower half of another,
-    in other colours, and what the teacher says of them; kept under `cache`."""
-    mixed = [_mixed(data.crops, i) for i in range(number)]
-    file = cache / f"{teacher.stem}-mixed-{number}-of-{len(data.crops)}.npy"
-    if not file.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        np.save(file, teacher_vectors(teacher, mixed))
-    vectors = np.load(file).astype(np.float32)
-    return Data([*data.crops, *mixed], np.concatenate([data.teacher, vectors]))
-
-
-def _mixed(crops: Sequence[Crop], number: int) -> Crop:
-    random = np.random.default_rng((MIXED_SEED, number))
-    above, below = (crops[i].image for i in random.choice(len(crops), 2, replace=False))
-    height, width = above.shape[:2]
-    below = cv2.resize(below, (width, height), interpolation=cv2.INTER_AREA)
-    cut = round(height * random.uniform(0.42, 0.58))
-    halves = [
-        half[..., random.permutation(3)] if random.random() < 0.5 else half
-        for half in (above[:cut], below[cut:])
-    ]
-    return Crop(np.concatenate(halves), f"mixed/train/{number}", 0)
 
 
 def with_rendered(data: Data, people: int, cache: Path, first_seed: int = 1000) -> Data:

@@ -12,7 +12,7 @@ import torch
 
 from reid import ReidError
 
-from .camera import CameraBatches, held_out, with_mixed, with_rendered, with_teacher
+from .camera import CameraBatches, held_out, with_rendered, with_teacher
 from .datasets import Crop
 from .draw import draw_log
 from .errors import TrainingError
@@ -48,16 +48,10 @@ def choose_device(device: str) -> torch.device:
 
 @dataclass(frozen=True)
 class Extras:
-    """What the recipes ``camera`` and ``distil`` train with besides crops.
-
-    Args:
-        teacher: OpenVINO ``.xml``. rendered: people to add. mixed: people to put together from the
-            crops, of whom the teacher tells.
-    """
+    """What the recipe ``camera`` trains with besides crops: a teacher, and rendered people."""
 
     teacher: Path | None = None
     rendered: int = 0
-    mixed: int = 0
 
 
 def fit(
@@ -104,11 +98,7 @@ def _source(
     if not run.recipe.camera:
         return RateBatches(crops, run.recipe, device, run.kernel)
     extras = extras or Extras()
-    if extras.teacher is None and (extras.mixed or not run.recipe.identity):
-        raise TrainingError("there is nothing to learn without a teacher: give --teacher FILE.xml")
     data = with_teacher(crops, extras.teacher, out.parent / "teacher")
-    if extras.mixed and extras.teacher is not None:
-        data = with_mixed(data, extras.teacher, extras.mixed, out.parent / "teacher")
     if extras.rendered:
         data = with_rendered(data, extras.rendered, out.parent / "rendered")
     return CameraBatches(data, run.recipe)

@@ -37,7 +37,7 @@ from .options import (
 
 def train(
     sets: Sets,
-    recipe: Annotated[str, typer.Option(help="paper, best, camera or distil")] = "best",
+    recipe: Annotated[str, typer.Option(help="paper, best or camera")] = "best",
     out: Annotated[Path, typer.Option(help="folder of the run")] = Path("runs/train"),
     split: Annotated[int, typer.Option(help="split of identities, for sets without one")] = 0,
     all_identities: Annotated[bool, typer.Option(help="train on everybody, no test")] = False,
@@ -55,13 +55,10 @@ def train(
     init: Init = "auto",
     kernel: Kernel = "area",
     teacher: Annotated[
-        Path | None, typer.Option(help="OpenVINO .xml to distil from (camera, distil)")
+        Path | None, typer.Option(help="OpenVINO .xml to distil from (recipe camera)")
     ] = None,
     rendered: Annotated[
-        int, typer.Option(help="rendered people to add, in sixties (camera, distil)")
-    ] = 0,
-    mixed: Annotated[
-        int, typer.Option(help="people to put together from two crops each (camera, distil)")
+        int, typer.Option(help="rendered people to add, in sixties (recipe camera)")
     ] = 0,
     seed: Seed = 0,
     device: DeviceOption = "auto",
@@ -105,7 +102,7 @@ def train(
         full_height=full_height(crops),
     )
     with processes(), EpochBar() as bar:
-        fit(crops, run, out, chosen_device, bar.update, Extras(teacher, rendered, mixed))
+        fit(crops, run, out, chosen_device, bar.update, Extras(teacher, rendered))
     if first_process():
         typer.echo(
             f"{len(crops)} pictures of {len({c.identity for c in crops})} people, "

@@ -1,10 +1,8 @@
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
@@ -12,11 +10,11 @@ from reid import Embedder, Embeddings, LevelSet  # noqa: E402
 from training.augment import LOWEST, degrade, shrink, training_input  # noqa: E402
 from training.by_height import by_height, near_far_draws  # noqa: E402
 from training.calibrate import calibrate, flat_calibration  # noqa: E402
-from training.camera import CameraBatches, Data, held_out, with_mixed  # noqa: E402
+from training.camera import CameraBatches, Data, held_out  # noqa: E402
 from training.datasets import Crop  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
 from training.export import describe, write_onnx  # noqa: E402
-from training.fit import fit, split_of, training_crops  # noqa: E402
+from training.fit import split_of, training_crops  # noqa: E402
 from training.recipe import RECIPES  # noqa: E402
 from training.run import Run, load_network, save_weights  # noqa: E402
 from training.trainer import Trainer, train  # noqa: E402
@@ -70,46 +68,6 @@ def test_from_a_run_to_a_calibrated_embedder(tmp_path: Path) -> None:
     assert (calibration.slope < 0).all()
     np.testing.assert_array_equal(calibration.slope, calibration.slope.T)
     assert set(by_height(embedder, unseen, (None, 24), draws=1)) == {None, 24}
-
-
-def test_people_are_put_together_from_halves_and_shown_to_the_teacher(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = data()
-    shown: list[Crop] = []
-
-    def teacher(weights: Path, crops: Sequence[Crop]) -> NDArray[np.float32]:
-        shown.extend(crops)
-        return np.full((len(crops), 6), 0.5, np.float32)
-
-    monkeypatch.setattr("training.camera.teacher_vectors", teacher)
-    both = with_mixed(real, Path("some.xml"), 5, tmp_path)
-    mixed = both.crops[len(real.crops) :]
-    assert len(shown) == len(mixed) == 5
-    assert (both.teacher[len(real.crops) :] == 0.5).all()
-    assert len(both.by_identity) == len(real.by_identity) + 5
-    tops = {tuple(np.sort(c.image[:30], axis=2).reshape(-1)) for c in real.crops}
-    for crop in mixed:
-        assert tuple(np.sort(crop.image[:30], axis=2).reshape(-1)) in tops
-    with_mixed(real, Path("some.xml"), 5, tmp_path)
-    assert len(shown) == 5, "what the teacher said is kept"
-
-
-def test_with_one_view_a_person_every_crop_is_as_likely() -> None:
-    recipe = replace(RECIPE, persons=12, views=1)
-    real = data()
-    batches = CameraBatches(Data(real.crops[:13], real.teacher[:13]), recipe)
-    drawn = np.bincount(np.concatenate([batches.batch(i).picture for i in range(200)]))
-    assert drawn.min() > 160
-    batch = batches.batch(0)
-    assert len(set(batch.picture.tolist())) == 12
-    np.testing.assert_array_equal(batch.teacher, real.teacher[batch.picture])
-
-
-def test_nothing_is_distilled_without_a_teacher(tmp_path: Path) -> None:
-    run = Run(replace(RECIPES["distil"], size=(32, 16)), ("set",), 0, "area", "random", 192.0)
-    with pytest.raises(TrainingError, match="--teacher"):
-        fit(people(), run, tmp_path, CPU)
 
 
 def test_held_out_people_are_the_test_ones_and_each_third() -> None:
