@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.linking_sets import Pictures, Track
 from reid import Calibration, Embedder, Embeddings, to_input
-from tracker import Constraints, LinkSettings, Tracklet, link
+from tracker import Constraints, Linker, LinkSettings, Tracklet, link
 from tracker.association import assign
 from tracker.constraints import Conflicts
 from tracker.evidence import Evidence
@@ -79,6 +79,17 @@ def linked(
     for number, identity in enumerate(found):
         out[list(identity.tracks)] = number
     return out
+
+
+def live(
+    given: Sequence[Tracklet], calibration: Calibration, constraints: Constraints
+) -> np.ndarray:
+    """The identity of each track where they come one by one as they end, ``int (n,)``."""
+    linker, out = Linker(calibration, constraints), np.zeros(len(given), int)
+    for made, tracklet in enumerate(sorted(given, key=lambda t: t.last)):
+        for number, group in enumerate(linker.update([tracklet])):
+            out[list(group.tracks)] = made * len(given) + number
+    return np.unique(out, return_inverse=True)[1]
 
 
 def cosine(tracks: Sequence[Track], vectors: np.ndarray) -> np.ndarray:

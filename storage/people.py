@@ -120,11 +120,6 @@ class People:
             audit.append(connection, self._actor, "reject", facts)
         return identity
 
-    def judgements(self) -> Judgements:
-        """All that was said of tracks and of identities that have not ended."""
-        with self._database.read() as connection:
-            return judgements(connection)
-
     def assign(self, track: int, identity: int) -> None:
         """Says that a track is of an identity, whatever it had before.
 
@@ -174,6 +169,11 @@ class People:
                 raise StorageError(f"nothing was confirmed of track {track}")
             facts = {"track": track, "identity": identity}
             audit.append(connection, self._actor, "withdraw", facts)
+
+    def judgements(self) -> Judgements:
+        """All that was said of tracks and of identities that have not ended."""
+        with self._database.read() as connection:
+            return judgements(connection)
 
     def history(self, identity: int | None = None) -> list[Change]:
         """Merges and splits, oldest first; those that one identity took part in, if given."""

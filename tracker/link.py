@@ -61,7 +61,7 @@ class Linker:
     around it may join, part or move in turn; tracks far from it stay where they are. So many small
     updates need not end where one large one does: `link` over all tracks says what is best.
 
-    Memory: the embeddings that it is given, and 5 KB a track with vectors of 512 numbers.
+    Memory: the embeddings that it is given, and 10 KB a track with vectors of 512 numbers.
 
     Args:
         judgements: what people said; of tracks that come later, too. When they say something new,
