@@ -28,6 +28,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -206,15 +207,17 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     asked = parser.parse_args()
     try:
-        looks = detectors(asked.detector, asked.data / "weights", asked.opencv4_python)
-        frames = sets(asked.data, asked.sets.split(","))
-        images = [image for image, _ in next(iter(frames.values()))][:TIMED]
-        rates = {name: speed(look, images) for name, look in looks.items()}
-        found: dict[str, Any] = {}
-        for name, of_set in frames.items():
-            found[name] = {
-                detector: figures(look, of_set, -100 if "HOG" in detector else asked.confidence)
-                for detector, look in looks.items()
+        with redirect_stdout(sys.stderr):  # ultralytics talks there
+            looks = detectors(asked.detector, asked.data / "weights", asked.opencv4_python)
+            frames = sets(asked.data, asked.sets.split(","))
+            images = [image for image, _ in next(iter(frames.values()))][:TIMED]
+            rates = {name: speed(look, images) for name, look in looks.items()}
+            found = {
+                name: {
+                    detector: figures(look, of_set, -100 if "HOG" in detector else asked.confidence)
+                    for detector, look in looks.items()
+                }
+                for name, of_set in frames.items()
             }
     except (PipelineError, TrainingError) as error:
         sys.exit(str(error))

@@ -7,7 +7,8 @@ the Open Model Zoo (``person-reidentification-retail-0277.xml``, package `openvi
 (``osnet_x0_25_msmt17.onnx``, ``osnet_x0_25_market1501.pth``). Peers that are not there are left
 out. Rows:
 
-- nearfar: `--embedder`, the packaged one without it. nearfar int8: `--int8`.
+- nearfar: `--embedder`, the packaged one without it. nearfar int8: `--int8`,
+  or the packaged one beside the packaged one.
 - nearfar, level-blind: each crop at the sharpest level, whatever its height.
 - the peers, each crop enlarged to their input, cosines compared.
 
@@ -36,7 +37,7 @@ sys.path[0] = str(ROOT)
 
 from benchmarks.embedder_peers import PEERS, open_peer  # noqa: E402
 from reid import Embedder, Embeddings, ReidError  # noqa: E402
-from reid.embedder import WEIGHTS  # noqa: E402
+from reid.embedder import WEIGHTS, WEIGHTS_INT8  # noqa: E402
 from training.augment import Image, shrink  # noqa: E402
 from training.by_height import HEIGHTS, Embeds, by_height  # noqa: E402
 from training.camera import held_out  # noqa: E402
@@ -71,8 +72,9 @@ def contestants(asked: argparse.Namespace) -> dict[str, Embeds]:
     """Ours and the peers that are there, by name."""
     ours = Embedder.load(asked.embedder, "cpu", asked.threads)
     found: dict[str, Embeds] = {"nearfar": ours}
-    if asked.int8:
-        found["nearfar int8"] = Embedder.load(asked.int8, "cpu", asked.threads)
+    small = asked.int8 or (WEIGHTS_INT8 if asked.embedder == WEIGHTS else None)
+    if small:
+        found["nearfar int8"] = Embedder.load(small, "cpu", asked.threads)
     found["nearfar, level-blind"] = LevelBlind(ours)
     for name in PEERS if asked.weights else ():
         peer = open_peer(name, asked.weights, asked.threads)
@@ -176,7 +178,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--weights", type=Path, help="folder of the peers' weights")
     parser.add_argument("--embedder", type=Path, default=WEIGHTS, help="ours, the packaged if none")
-    parser.add_argument("--int8", type=Path, help="ours in int8")
+    parser.add_argument("--int8", type=Path, help="ours in int8, the packaged if none")
     parser.add_argument("--sets", default=",".join(SETS), help="names, with commas between")
     parser.add_argument("--everybody", action="store_true", help="all people of the sets")
     parser.add_argument("--draws", type=int, default=3)
