@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ class UltralyticsBackend:
         self, path: Path, device: str, threads: int, confidence: float, input_size: int
     ) -> None:
         """Open `path`; raises DetectorError if ultralytics is missing or can't open it."""
+        os.environ.setdefault("YOLO_AUTOINSTALL", "false")  # or it installs what it misses
         try:
             import torch
             from ultralytics import YOLO
