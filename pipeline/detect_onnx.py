@@ -80,7 +80,7 @@ class OnnxBackend:
         source, result = self._session.get_inputs()[0], self._session.get_outputs()[0]
         shape = source.shape
         if "level" in {entry.name for entry in self._session.get_inputs()}:
-            raise DetectorError(f"{path} is an embedder, no detector: give it with --embedder")
+            raise DetectorError(f"{path} is no detector but an embedder: give it with --embedder")
         if len(shape) != 4 or shape[1] != 3 or len(result.shape) != 3:
             raise DetectorError(f"{path} is no detector: give an ONNX export of ultralytics")
         self._input = source.name
