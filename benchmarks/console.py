@@ -1,0 +1,145 @@
+"""How long the console takes from a picture to the finished page, with several people at once.
+
+    python benchmarks/console.py [--rows 1000000] [--people 5] [--searches 20] [--json]
+
+A gallery of random observations in clusters, those of `benchmarks/gallery.py`, with persons of
+three tracks each and a picture for one observation a track; `nearfar serve` runs over it as a
+program of its own. Each of the people sends a rendered picture, waits for the page and for its
+pictures, and sends the next. Times are from the first byte sent to the last received, in seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from time import perf_counter
+
+import cv2
+import httpx2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)
+
+from benchmarks.gallery import PER_TRACK, vectors_of  # noqa: E402
+from pipeline.engine import encode  # noqa: E402
+from reid import Embedder, ModelInfo  # noqa: E402
+from samples import person_crops  # noqa: E402
+from storage import Gallery, ObservationRow, TrackUpdate  # noqa: E402
+
+PER_APPEND = 4000
+TRACKS_A_PERSON = 3
+SERVE = "from pipeline.cli import main; main()"
+
+
+def fill(place: Path, model: ModelInfo, rows: int, pictures: list[bytes]) -> None:
+    """Stores the observations, on four cameras, and groups their tracks into persons."""
+    with Gallery.open(place, model=model, create=True) as gallery:
+        for camera in range(4):
+            first, last = rows * camera // 4, rows * (camera + 1) // 4
+            name = f"camera{camera}"
+            session = gallery.begin_session(name, name, name, 0.0, 10.0)
+            for start in range(first, last, PER_APPEND):
+                n = min(PER_APPEND, last - start)
+                vectors, levels = vectors_of(start, n, model.sizes)
+                updates: dict[int, list[ObservationRow]] = {}
+                for i in range(n):
+                    at = start - first + i
+                    updates.setdefault(1 + at // PER_TRACK, []).append(
+                        ObservationRow(
+                            frame=at,
+                            time=at / 10,
+                            box=(0.0, 0.0, 40.0, 100.0),
+                            score=0.9,
+                            level=int(levels[i]),
+                            quality=0.5,
+                            vector=vectors[i],
+                            crop=pictures[at // PER_TRACK % len(pictures)]
+                            if at % PER_TRACK == 0
+                            else None,
+                        )
+                    )
+                tracks = [TrackUpdate(k, v) for k, v in updates.items()]
+                gallery.append(session.id, start - first + n, 0, tracks)
+        ids = [t.id for t in gallery.tracks(looks=0)]
+        persons = max(1, len(ids) // TRACKS_A_PERSON)
+        gallery.save_identities({track: i % persons for i, track in enumerate(ids)}, {})
+
+
+def one_user(address: str, pictures: list[bytes], searches: int, spent: list[float]) -> None:
+    """Sends picture after picture and waits for each page with all that is on it."""
+    with httpx2.Client(base_url=address, follow_redirects=True, timeout=120) as client:
+        for i in range(searches):
+            began = perf_counter()
+            page = client.post(
+                "/search",
+                files={"picture": pictures[i % len(pictures)]},
+                headers={"X-Nearfar": "1"},
+            )
+            page.raise_for_status()
+            for image in set(re.findall(r'src="(/api/v1/[^"]+)"', page.text)):
+                client.get(image).raise_for_status()
+            spent.append(perf_counter() - began)
+
+
+def measure(rows: int, people: int, searches: int) -> dict[str, float]:
+    """Fills a gallery, serves it and asks."""
+    crops = [c for _, _, c in person_crops(3, 4, 2)]
+    asked = [cv2.imencode(".png", c)[1].tobytes() for c in crops]
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "gallery.db"
+        fill(place, Embedder.load(device="cpu").info, rows, [encode(c) for c in crops])
+        command = [sys.executable, "-u", "-c", SERVE, "serve", "--gallery", str(place)]
+        command += ["--port", "0", "--watch", "none"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as console:
+            assert console.stdout is not None
+            address = console.stdout.readline().split()[2]
+            first: list[float] = []
+            one_user(address, asked, 1, first)
+            spent: list[float] = []
+            users = [
+                threading.Thread(target=one_user, args=(address, asked[u:], searches, spent))
+                for u in range(people)
+            ]
+            for user in users:
+                user.start()
+            for user in users:
+                user.join()
+            console.terminate()
+    return {
+        "rows": rows,
+        "people": people,
+        "first": first[0],
+        "p50": float(np.percentile(spent, 50)),
+        "p95": float(np.percentile(spent, 95)),
+        "searches": len(spent),
+    }
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--people", type=int, default=5, help="who search at once, 1 to 8")
+    parser.add_argument("--searches", type=int, default=20, help="of each")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    found = measure(options.rows, options.people, options.searches)
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return
+    print(
+        f"{found['rows']:,} observations, {found['people']} people at once, {found['searches']} "
+        f"searches: median {found['p50']:.2f} s, 95th percentile {found['p95']:.2f} s; the very "
+        f"first, which reads the gallery into memory, {found['first']:.2f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()
