@@ -79,3 +79,9 @@ def test_users_come_and_go(place: Path) -> None:
 def test_help_shows_an_example(words: tuple[str, ...]) -> None:
     said = nearfar(*words, "--help").stdout
     assert "nearfar users" in said or "nearfar serve" in said
+
+
+def test_the_console_is_light() -> None:
+    check = "import sys, console.verbs; print({'torch', 'ultralytics'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
+    assert said.stdout == "set()\n", said.stderr
