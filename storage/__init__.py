@@ -17,6 +17,7 @@ from .errors import (
     GalleryTooNew,
     GalleryUnreachable,
     NotAGallery,
+    NotStored,
     StorageError,
 )
 from .gallery import Gallery
@@ -73,6 +74,7 @@ __all__ = [
     "LegalHold",
     "Life",
     "NotAGallery",
+    "NotStored",
     "ObservationRow",
     "People",
     "Removed",

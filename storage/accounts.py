@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from . import audit, settings
 from .database import Database
-from .errors import StorageError
+from .errors import NotStored, StorageError
 
 Role = Literal["viewer", "operator", "administrator"]
 NAME, KEY = "accounts", "session_key"
@@ -75,9 +75,7 @@ class Accounts:
             every = _read(connection)
             left = [a for a in every if a.name != name]
             if len(left) == len(every):
-                raise StorageError(
-                    f"no user {name!r}: {', '.join(a.name for a in every) or 'none'}"
-                )
+                raise NotStored(f"no user {name!r}: {', '.join(a.name for a in every) or 'none'}")
             _write(connection, left)
             audit.append(connection, self._actor, "remove user", {"user": name})
 

@@ -13,7 +13,7 @@ from reid import Embeddings
 
 from . import reading, schema, vectors
 from .database import Database
-from .errors import StorageError
+from .errors import NotStored
 from .records import Sighting, StoredIdentity, StoredTrack
 
 
@@ -45,7 +45,7 @@ class Browse:
         with self._database.read() as connection:
             found = reading.sightings(connection, [observation])
         if not found:
-            raise StorageError(f"no observation {observation} in the gallery")
+            raise NotStored(f"no observation {observation} in the gallery")
         return found[observation]
 
     def best(self, track: int) -> Sighting | None:
@@ -79,7 +79,7 @@ class Browse:
             }
         for one in observations:
             if one not in rows:
-                raise StorageError(f"no observation {one} with a vector in the gallery")
+                raise NotStored(f"no observation {one} with a vector in the gallery")
         chosen = [rows[one] for one in observations]
         levels = np.array([row.level for row in chosen], np.int8)
         found = vectors.decode([row.vector for row in chosen], levels, self._sizes)
@@ -95,7 +95,7 @@ class Browse:
         with self._database.read() as connection:
             found = reading.identities(connection, schema.Track.identity_id == identity)
         if not found:
-            raise StorageError(f"no identity {identity} in the gallery")
+            raise NotStored(f"no identity {identity} in the gallery")
         return found[0]
 
     def identities(self, *, above: int = 0, limit: int = 50) -> list[StoredIdentity]:

@@ -15,6 +15,10 @@ class GalleryNotFound(StorageError):
     status = 2
 
 
+class NotStored(StorageError):
+    """What was named by number or name is not in the gallery (any more)."""
+
+
 class NotAGallery(StorageError):
     """The file is no database, or a database of something else."""
 

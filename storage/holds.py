@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select, update
 
 from . import schema
-from .errors import StorageError
+from .errors import NotStored, StorageError
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def place(connection: Connection, identity: int | None, camera: str | None, reas
     if identity is not None and not connection.scalar(
         select(schema.Identity.id).where(schema.Identity.id == identity)
     ):
-        raise StorageError(f"no identity {identity} in the gallery: nothing to hold")
+        raise NotStored(f"no identity {identity} in the gallery: nothing to hold")
     made = connection.scalar(
         insert(schema.Hold)
         .values(identity_id=identity, camera_id=camera_id, reason=reason, placed=time.time())
@@ -62,7 +62,7 @@ def lift(connection: Connection, hold: int) -> None:
         .values(lifted=time.time())
     ).rowcount
     if not changed:
-        raise StorageError(f"no hold {hold} that could be lifted: list them first")
+        raise NotStored(f"no hold {hold} that could be lifted: list them first")
 
 
 def every(connection: Connection) -> list[LegalHold]:
@@ -104,5 +104,5 @@ def camera_of(connection: Connection, name: str) -> int:
     known = dict(connection.execute(select(camera.name, camera.id)).tuples().all())
     if name not in known:
         names = ", ".join(sorted(known)) or "none"
-        raise StorageError(f"no camera {name!r} in the gallery: it knows {names}")
+        raise NotStored(f"no camera {name!r} in the gallery: it knows {names}")
     return known[name]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from . import counters, schema
-from .errors import StorageError
+from .errors import NotStored
 
 IN_LIST = 5000
 """The most ids in one statement."""
@@ -30,7 +30,7 @@ def save(
         held.update(connection.execute(query).tuples().all())
     unknown = sorted(set(assignments) - set(held))
     if unknown:
-        raise StorageError(f"no track {unknown[0]} in the gallery: its identity can't be kept")
+        raise NotStored(f"no track {unknown[0]} in the gallery: its identity can't be kept")
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for track_id in sorted(assignments):
         key = assignments[track_id]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from . import audit, counters, schema
 from .database import Database
-from .errors import StorageError
+from .errors import NotStored, StorageError
 from .identities import Judgements, judgements
 
 
@@ -131,7 +131,7 @@ class People:
                 select(schema.Track.identity_id).where(schema.Track.id == track)
             ).one_or_none()
             if before is None:
-                raise StorageError(f"no track {track} in the gallery")
+                raise NotStored(f"no track {track} in the gallery")
             _require(connection, identity)
             if before[0] is None:
                 connection.execute(
@@ -191,7 +191,7 @@ def _require(connection: Connection, identity: int) -> None:
         select(person.id).where(person.id == identity, person.ended.is_(None))
     )
     if alive is None:
-        raise StorageError(f"no identity {identity} in the gallery, or it has ended")
+        raise NotStored(f"no identity {identity} in the gallery, or it has ended")
 
 
 def _identity(connection: Connection, track: int) -> int:
@@ -199,7 +199,7 @@ def _identity(connection: Connection, track: int) -> int:
         select(schema.Track.identity_id).where(schema.Track.id == track)
     ).one_or_none()
     if row is None:
-        raise StorageError(f"no track {track} in the gallery")
+        raise NotStored(f"no track {track} in the gallery")
     if row[0] is None:
         raise StorageError(f"track {track} has no identity")
     return int(row[0])

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from . import counters, holds, schema
 from .crops import Crops, unnamed
-from .errors import GalleryHeld, StorageError
+from .errors import GalleryHeld, NotStored
 
 ROW_BYTES = 300
 """What an observation takes beside its picture and vector, with its share of the indexes."""
@@ -60,7 +60,7 @@ def remove_identity(connection: Connection, crops: Crops, identity: int) -> Remo
         select(stone.id).where(stone.kind == "identity", stone.gone == identity)
     )
     if known is None or gone is not None:
-        raise StorageError(f"no identity {identity} in the gallery: it may have been erased before")
+        raise NotStored(f"no identity {identity} in the gallery: it may have been erased before")
     tracks = connection.scalars(
         select(schema.Track.id).where(schema.Track.identity_id == identity)
     ).all()

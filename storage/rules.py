@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, select
 
 from . import schema, settings
-from .errors import StorageError
+from .errors import NotStored, StorageError
 
 NAME = "retention"
 
@@ -45,7 +45,7 @@ def put(connection: Connection, rule: Rule) -> None:
     if rule.camera is not None and not connection.scalar(
         select(camera.id).where(camera.name == rule.camera)
     ):
-        raise StorageError(f"no camera {rule.camera!r} in the gallery")
+        raise NotStored(f"no camera {rule.camera!r} in the gallery")
     rules = [other for other in every(connection) if other.camera != rule.camera]
     if rule.seconds is not None or rule.bytes is not None:
         rules.append(rule)

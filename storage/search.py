@@ -12,7 +12,7 @@ from reid import Calibration, Embeddings
 
 from . import reading, schema
 from .blocks import Segment
-from .errors import StorageError
+from .errors import NotStored, StorageError
 from .mirror import View
 from .records import SearchHit, SearchPage
 
@@ -208,12 +208,12 @@ def _allowed(connection: Connection, view: View, limits: Limits) -> NDArray[np.b
         known = dict(connection.execute(select(camera.name, camera.id)).tuples().all())
         if limits.camera not in known:
             names = ", ".join(sorted(known)) or "none"
-            raise StorageError(f"no camera {limits.camera!r} in the gallery: it knows {names}")
+            raise NotStored(f"no camera {limits.camera!r} in the gallery: it knows {names}")
         allowed = view.camera == known[limits.camera]
     if limits.identity is not None:
         own = view.owners[view.person] == limits.identity
         if not own.any():
-            raise StorageError(f"no identity {limits.identity} in the gallery: search lists them")
+            raise NotStored(f"no identity {limits.identity} in the gallery: search lists them")
         allowed = own if allowed is None else allowed & own
     return allowed
 

@@ -15,7 +15,7 @@ from reid import Embeddings, ModelInfo
 
 from . import audit, counters, schema, vectors
 from .database import Database
-from .errors import StorageError
+from .errors import NotStored, StorageError
 
 CHANGES = "watch list"
 """Counts the changes of who is looked for."""
@@ -125,7 +125,7 @@ class WatchList:
             known = connection.scalar(select(table.id).where(table.name == name))
             if known is None:
                 names = ", ".join(connection.scalars(select(table.name).order_by(table.name)))
-                raise StorageError(f"no {name!r} on the watch list: it has {names or 'nobody'}")
+                raise NotStored(f"no {name!r} on the watch list: it has {names or 'nobody'}")
             connection.execute(delete(table).where(table.id == known))
             self._changed(connection, "watch list remove", {"person": known})
 
@@ -197,7 +197,7 @@ class WatchList:
                 .where(schema.Track.id == track)
             )
             if camera is None:
-                raise StorageError(f"no track {track} in the gallery: nothing to alert of")
+                raise NotStored(f"no track {track} in the gallery: nothing to alert of")
             row = {
                 "wanted": wanted,
                 "camera_id": camera,

@@ -12,7 +12,7 @@ from reid import ModelInfo
 
 from . import reading, schema, vectors
 from .crops import Crops, hash_of
-from .errors import StorageError
+from .errors import NotStored, StorageError
 from .records import ObservationRow, Session, TrackUpdate
 
 STATES = ("running", "stopped", "done")
@@ -64,7 +64,7 @@ def advance(
         raise StorageError(f"no session state {state!r}: use one of {', '.join(STATES)}")
     old = connection.scalar(select(schema.Session.position).where(schema.Session.id == session_id))
     if old is None:
-        raise StorageError(f"no session {session_id}: begin it first")
+        raise NotStored(f"no session {session_id}: begin it first")
     if position < old:
         raise StorageError(
             f"session {session_id} is at frame {old} and can't go back to {position}: "
