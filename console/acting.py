@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage import Gallery, StorageError
+from storage import Gallery, NotStored
 
 from .errors import ConsoleError
 from .models import Act, Done, Removal, Undo
@@ -37,12 +37,10 @@ def act(gallery: Gallery, wanted: Act) -> Done:
         )
     if wanted.act == "assign":
         track, identity = _need(wanted.track, "track"), _need(wanted.identity, "identity")
+        before = gallery.browse.identity_of([track]).get(track)
         people.assign(track, identity)
-        return Done(
-            said=f"Track {track} is identity {identity}.",
-            identity=identity,
-            undo=Undo(act="reject", track=track),
-        )
+        back = _back(gallery, track, before) if before else Undo(act="reject", track=track)
+        return Done(said=f"Track {track} is identity {identity}.", identity=identity, undo=back)
     identity = _need(wanted.identity, "identity")
     if wanted.act == "merge":
         moved = [t for o in wanted.others for t in gallery.browse.identity(o).tracks]
@@ -83,14 +81,14 @@ def erase(gallery: Gallery, identity: int, observations: int) -> Removal:
             409,
         )
     gone = gallery.life.erase(identity, vacuum=False)
-    return Removal(tracks=gone.tracks, observations=gone.observations, crops=gone.crops)
+    return Removal.model_validate(gone)
 
 
 def _back(gallery: Gallery, track: int, identity: int) -> Undo | None:
-    """How a rejected track gets back; an identity that ended with it can't be had again."""
+    """How a track gets back to an identity; one that ended without it can't be had again."""
     try:
         gallery.browse.identity(identity)
-    except StorageError:
+    except NotStored:
         return None
     return Undo(act="assign", track=track, identity=identity)
 

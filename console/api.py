@@ -15,10 +15,10 @@ from fastapi.responses import StreamingResponse
 
 from pipeline.engine import encode
 
-from . import acting, looking, watching
+from . import acting, looking, state, watching
 from .context import Administrator, Context, Here, Operator
 from .errors import ConsoleError
-from .looking import Wanted
+from .looking import Terms
 from .models import (
     MOST,
     Act,
@@ -27,6 +27,7 @@ from .models import (
     GalleryOut,
     HoldIn,
     HoldOut,
+    Id,
     Identities,
     LiveOut,
     Problem,
@@ -40,14 +41,10 @@ from .models import (
     Who,
     WholeIdentity,
 )
-from .state import Query as Asked
 from .uploads import MOST_BYTES, decode
 
 Number = Annotated[int, Path(ge=1, le=MOST)]
 Time = Annotated[float | None, Query(allow_inf_nan=False, description="UTC in seconds")]
-
-EVERY = 1.0
-"""Seconds between two looks of an open live page."""
 
 
 class EventStream(StreamingResponse):
@@ -82,7 +79,7 @@ def send_query(
     return looking.described(here.console, take(here, picture, height))
 
 
-def take(here: Context, picture: UploadFile, height: float | None) -> Asked:
+def take(here: Context, picture: UploadFile, height: float | None) -> state.Query:
     """Reads and embeds a picture that was sent."""
     here.shared.uploads.check(here.user.name)
     here.shared.uploads.note(here.user.name)
@@ -108,7 +105,7 @@ def query_picture(here: Here, name: str) -> Response:
 def search(
     here: Here,
     query: str | None = None,
-    like: Annotated[list[Annotated[int, Query(ge=1, le=MOST)]], Query(max_length=50)] = [],  # noqa: B006
+    like: Annotated[list[Id], Query(max_length=50)] = [],  # noqa: B006
     camera: str | None = None,
     after: Time = None,
     before: Time = None,
@@ -117,8 +114,8 @@ def search(
     top: Annotated[int, Query(ge=1, le=100)] = 12,
 ) -> SearchOut:
     """Persons who look like a picture that was sent, stored observations (`like`), or both."""
-    wanted = Wanted(query, tuple(like), camera, after, before, min_level, page, top)
-    return looking.search(here.console, here.gallery, wanted, here.user.name, here.noted)
+    terms = Terms(query, tuple(like), camera, after, before, min_level, page, top)
+    return looking.search(here.console, here.gallery, terms, here.user.name, here.noted)
 
 
 @router.get("/crops/{sha}", response_class=Response)
@@ -164,7 +161,7 @@ def act(here: Operator, body: Act) -> Done:
 @router.get("/review")
 def review(
     here: Here,
-    passed: Annotated[list[Annotated[int, Query(ge=1, le=MOST)]], Query(max_length=1000)] = [],  # noqa: B006
+    passed: Annotated[list[Id], Query(max_length=1000)] = [],  # noqa: B006
 ) -> Review:
     """The least certain link that nobody has judged, but for those `passed` over."""
     return looking.review(here.gallery, passed)
@@ -180,7 +177,7 @@ def gallery(here: Here) -> GalleryOut:
 def hold(here: Administrator, body: HoldIn) -> HoldOut:
     """Places a legal hold on a person, a camera or everything."""
     made = here.gallery.life.hold(body.reason, identity=body.identity, camera=body.camera)
-    return HoldOut(**{k: getattr(made, k) for k in HoldOut.model_fields})
+    return HoldOut.model_validate(made)
 
 
 @router.delete("/holds/{number}", status_code=204)
@@ -210,7 +207,7 @@ def look_no_more(here: Operator, name: str) -> None:
 @router.get("/live")
 def live(here: Here) -> LiveOut:
     """What each camera sees, how it is, and the last alerts."""
-    return watching.live(here.gallery, here.shared.watch)
+    return here.shared.live.now()
 
 
 @router.get("/live/events", include_in_schema=False, response_class=EventStream)
@@ -220,11 +217,11 @@ async def live_events(here: Here, request: Request) -> EventStream:
     async def events() -> AsyncIterator[str]:
         last = None
         while not await request.is_disconnected():
-            found = await run_in_threadpool(watching.live, here.gallery, here.shared.watch)
+            found = await run_in_threadpool(here.shared.live.now)
             if (now := watching.mark(found)) != last:
                 last = now
                 yield f"data: {now}\n\n"
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(watching.EVERY)
 
     return EventStream(events())
 

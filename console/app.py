@@ -14,7 +14,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pipeline import PipelineError
 from reid import ReidError
-from storage import GalleryHeld, GalleryLocked, GalleryUnreachable, StorageError
+from storage import (
+    GalleryFull,
+    GalleryHeld,
+    GalleryLocked,
+    GalleryUnreachable,
+    NotStored,
+    StorageError,
+)
 
 from . import api, pages
 from .context import Shared
@@ -22,6 +29,7 @@ from .errors import ConsoleError
 from .guard import Headers
 from .state import Console
 from .users import Sessions
+from .watching import Live
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 """Names by which a console that nobody signs in to may be asked, so that no other site's name can
@@ -50,7 +58,9 @@ def create_app(
         description=api.__doc__ or "",
     )
     app.state.shared = Shared(
-        console, Sessions(console.gallery.accounts) if sign_in else None, watch
+        console,
+        Sessions(console.gallery.accounts) if sign_in else None,
+        Live(console.gallery, watch),
     )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
     app.add_middleware(Headers)
@@ -71,11 +81,9 @@ def code_of(error: Exception) -> int:
         return error.code
     if isinstance(error, GalleryHeld):
         return 409
-    if isinstance(error, GalleryLocked | GalleryUnreachable):
+    if isinstance(error, GalleryLocked | GalleryUnreachable | GalleryFull):
         return 503
-    if isinstance(error, StorageError):
-        return 404 if str(error).startswith("no ") else 422
-    return 422
+    return 404 if isinstance(error, NotStored) else 422
 
 
 async def _told(request: Request, error: Exception) -> Response:

@@ -15,6 +15,7 @@ from .errors import ConsoleError
 from .guard import Limit, check_origin
 from .state import Console
 from .users import COOKIE, Sessions, User
+from .watching import Live
 
 
 @dataclass
@@ -23,12 +24,11 @@ class Shared:
 
     Args:
         sessions: None where nobody has to sign in.
-        watch: HOST:PORT at which the watch tells of its health, if any.
     """
 
     console: Console
     sessions: Sessions | None
-    watch: str | None = None
+    live: Live
     uploads: Limit = field(default_factory=lambda: Limit(60, 60.0))
     sign_ins: Limit = field(default_factory=lambda: Limit(5, 60.0))
     looks: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)

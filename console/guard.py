@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict, deque
 from threading import Lock
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
@@ -14,7 +15,7 @@ from .errors import ConsoleError
 
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -30,7 +31,7 @@ or comes from a page of this very address."""
 
 
 class Headers:
-    """Adds `HEADERS` to every answer; what may show people is not kept by caches."""
+    """Adds `HEADERS` to every answer; pages are kept by no cache."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -57,7 +58,7 @@ def check_origin(request: Request) -> None:
     if request.method in ("GET", "HEAD", "OPTIONS") or OWN_HEADER in request.headers:
         return
     origin = request.headers.get("origin")
-    if origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
+    if urlsplit(origin or "").netloc != request.headers.get("host"):
         raise ConsoleError("this request came from another site; send the header X-Nearfar: 1", 403)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.query import LIKELY, picture_hash
 from reid import Embeddings
-from storage import Gallery, StoredTrack
+from storage import Gallery, Session, Sighting, StoredTrack
 
 from .errors import ConsoleError
 from .models import (
@@ -33,9 +33,12 @@ from .state import Console, Query
 AT_ONCE = 48
 """Identities on a page of the list."""
 
+WITHOUT_PICTURES = 100
+"""Links whose pictures are gone that a review looks past."""
+
 
 @dataclass(frozen=True)
-class Wanted:
+class Terms:
     """What a search looks for and where.
 
     Args:
@@ -66,7 +69,7 @@ def described(console: Console, query: Query) -> QueryOut:
     )
 
 
-def search(console: Console, gallery: Gallery, wanted: Wanted, who: str, noted: bool) -> SearchOut:
+def search(console: Console, gallery: Gallery, terms: Terms, who: str, noted: bool) -> SearchOut:
     """Persons who look like the pictures; several pictures of one person count together.
 
     Args:
@@ -77,37 +80,37 @@ def search(console: Console, gallery: Gallery, wanted: Wanted, who: str, noted: 
         StorageError: an unknown camera or observation.
     """
     parts: list[Embeddings] = []
-    facts: dict[str, object] = {"like": list(wanted.like)}
-    if wanted.query is not None:
-        query = console.query(wanted.query, who)
+    facts: dict[str, object] = {"like": list(terms.like)}
+    if terms.query is not None:
+        query = console.query(terms.query, who)
         if query.embedding is None:
             raise ConsoleError(f"{len(query.people)} people are in this picture: pick one")
         parts.append(query.embedding)
         facts["picture"] = picture_hash(query.image)
-    if wanted.like:
-        parts.append(gallery.browse.embeddings(wanted.like))
+    if terms.like:
+        parts.append(gallery.browse.embeddings(terms.like))
     if not parts:
         raise ConsoleError("nothing to look for: send a picture, or name observations with like=")
     limits = {
-        "camera": wanted.camera,
-        "after": wanted.after,
-        "before": wanted.before,
-        "min_level": wanted.min_level,
+        "camera": terms.camera,
+        "after": terms.after,
+        "before": terms.before,
+        "min_level": terms.min_level,
     }
     found = gallery.search_page(
         Embeddings.concatenate(parts),
-        page=wanted.page,
-        camera=wanted.camera,
-        after=wanted.after,
-        before=wanted.before,
-        min_level=wanted.min_level,
-        top=wanted.top,
+        page=terms.page,
+        camera=terms.camera,
+        after=terms.after,
+        before=terms.before,
+        min_level=terms.min_level,
+        top=terms.top,
     )
     if noted or gallery.audit.notes_searches:
         hits = [[hit.identity, hit.best.track] for hit in found.hits]
         gallery.audit.note("search", {**facts, "limits": limits, "identities_tracks": hits})
     return SearchOut(
-        known=bool(found.hits) and wanted.page is None and found.hits[0].probability >= LIKELY,
+        known=bool(found.hits) and terms.page is None and found.hits[0].probability >= LIKELY,
         persons=found.persons,
         hits=[
             Hit(
@@ -141,15 +144,15 @@ def identity(gallery: Gallery, number: int) -> WholeIdentity:
     """
     one = gallery.browse.identity(number)
     tracks = sorted(gallery.browse.tracks(one.tracks), key=lambda t: (t.first, t.id))
+    best = gallery.browse.best(one.tracks)
     return WholeIdentity(
         **IdentityOut.of(one).model_dump(),
-        every=[_track(gallery, t) for t in tracks],
-        history=[ChangeOut.of(c) for c in gallery.people.history(number)],
+        every=[_track(t, best.get(t.id)) for t in tracks],
+        history=[ChangeOut.model_validate(c) for c in gallery.people.history(number)],
     )
 
 
-def _track(gallery: Gallery, track: StoredTrack) -> TrackOut:
-    seen = gallery.browse.best(track.id)
+def _track(track: StoredTrack, seen: Sighting | None) -> TrackOut:
     return TrackOut(
         id=track.id,
         camera=track.camera,
@@ -167,45 +170,32 @@ def review(gallery: Gallery, passed: Sequence[int] = ()) -> Review:
     Args:
         passed: tracks that are not to be asked about now.
     """
-    for doubt in gallery.browse.doubts(len(passed) + 20):
+    left = gallery.browse.doubtful()
+    for doubt in gallery.browse.doubts(len(passed) + WITHOUT_PICTURES):
         if doubt.track in passed:
             continue
-        one = gallery.browse.best(doubt.track)
-        others = [
-            seen
-            for track in gallery.browse.identity(doubt.identity).tracks
-            if track != doubt.track and (seen := gallery.browse.best(track))
-        ]
-        if one is None or not others:
+        best = gallery.browse.best(gallery.browse.identity(doubt.identity).tracks)
+        one = best.pop(doubt.track, None)
+        if one is None or not best:
             continue
-        other = max(others, key=lambda s: (s.camera != one.camera, s.quality * s.box[3]))
-        return Review(
-            left=gallery.browse.doubtful(),
-            next=DoubtOut(
-                track=doubt.track,
-                identity=doubt.identity,
-                evidence=doubt.evidence,
-                one=Seen.of(one),
-                other=Seen.of(other),
-            ),
+        other = max(best.values(), key=lambda s: (s.camera != one.camera, s.quality * s.box[3]))
+        found = DoubtOut(
+            track=doubt.track,
+            identity=doubt.identity,
+            evidence=doubt.evidence,
+            one=Seen.of(one),
+            other=Seen.of(other),
         )
-    return Review(left=0, next=None)
+        return Review(left=left, next=found)
+    return Review(left=left, next=None)
 
 
 def kept(gallery: Gallery) -> GalleryOut:
     """What is kept, for how long, and what may not go."""
     info = gallery.info()
-    by_camera: dict[str, list[CameraOut]] = {}
-    for s in gallery.sessions():
-        by_camera.setdefault(s.camera, []).append(
-            CameraOut(
-                name=s.camera,
-                sessions=1,
-                first=s.start,
-                last_start=s.start,
-                done=s.state == "done",
-            )
-        )
+    by_camera: dict[str, list[Session]] = {}
+    for session in gallery.sessions():
+        by_camera.setdefault(session.camera, []).append(session)
     return GalleryOut(
         tracks=info.tracks,
         observations=info.observations,
@@ -219,15 +209,12 @@ def kept(gallery: Gallery) -> GalleryOut:
             CameraOut(
                 name=name,
                 sessions=len(own),
-                first=min(s.first for s in own),
-                last_start=max(s.last_start for s in own),
-                done=all(s.done for s in own),
+                first=min(s.start for s in own),
+                last_start=max(s.start for s in own),
+                done=all(s.state == "done" for s in own),
             )
             for name, own in sorted(by_camera.items())
         ],
-        rules=[RuleOut(**rule.__dict__) for rule in gallery.life.rules()],
-        holds=[
-            HoldOut(**{k: getattr(h, k) for k in HoldOut.model_fields})
-            for h in gallery.life.holds()
-        ],
+        rules=[RuleOut.model_validate(rule) for rule in gallery.life.rules()],
+        holds=[HoldOut.model_validate(hold) for hold in gallery.life.holds()],
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from storage import Appearance, Change, Sighting, StoredIdentity
+from storage import Alert, Appearance, Sighting, StoredIdentity
 
 Box = tuple[float, float, float, float]
 MOST = 2**53
@@ -15,10 +15,21 @@ Id = Annotated[int, Field(ge=1, le=MOST)]
 ActName = Literal["confirm", "withdraw", "reject", "assign", "merge", "split"]
 
 
+class Copied(BaseModel):
+    """Made of an object of the same fields, by `model_validate`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
 class Problem(BaseModel):
     """What went wrong, in one line."""
 
     detail: str
+
+
+def crop_address(sha: str | None) -> str | None:
+    """Where a picture is, by its hash."""
+    return f"/api/v1/crops/{sha}" if sha else None
 
 
 class Seen(BaseModel):
@@ -41,7 +52,7 @@ class Seen(BaseModel):
             time=sighting.time,
             box=sighting.box,
             level=sighting.level,
-            crop=f"/api/v1/crops/{sighting.crop}" if sighting.crop else None,
+            crop=crop_address(sighting.crop),
         )
 
 
@@ -124,7 +135,7 @@ class IdentityOut(BaseModel):
         )
 
 
-class ChangeOut(BaseModel):
+class ChangeOut(Copied):
     """Tracks that went from one identity to another."""
 
     kind: str
@@ -132,10 +143,6 @@ class ChangeOut(BaseModel):
     target: int | None
     tracks: int
     time: float
-
-    @classmethod
-    def of(cls, change: Change) -> ChangeOut:
-        return cls(**change.__dict__)
 
 
 class WholeIdentity(IdentityOut):
@@ -199,13 +206,13 @@ class CameraOut(BaseModel):
     done: bool
 
 
-class RuleOut(BaseModel):
+class RuleOut(Copied):
     camera: str | None
     seconds: float | None
     bytes: int | None
 
 
-class HoldOut(BaseModel):
+class HoldOut(Copied):
     id: int
     identity: int | None
     camera: str | None
@@ -235,7 +242,7 @@ class EraseIn(BaseModel):
     observations: int = Field(ge=0, le=MOST)
 
 
-class Removal(BaseModel):
+class Removal(Copied):
     tracks: int
     observations: int
     crops: int
@@ -260,7 +267,7 @@ class WantedOut(BaseModel):
     pictures: int
 
 
-class AlertOut(BaseModel):
+class AlertOut(Copied):
     """Somebody who is looked for was seen; `state` is that of the message."""
 
     id: int
@@ -274,6 +281,10 @@ class AlertOut(BaseModel):
     crop: str | None
     state: str
     trouble: str | None
+
+    @classmethod
+    def of(cls, alert: Alert) -> AlertOut:
+        return cls.model_validate(alert).model_copy(update={"crop": crop_address(alert.crop)})
 
 
 class WatchListOut(BaseModel):
@@ -311,7 +322,7 @@ class Tile(BaseModel):
     state: str | None = None
     reason: str | None = None
     stale: bool | None = None
-    age: float | None = Field(default=None, description="seconds since the newest real frame")
+    newest: float | None = Field(default=None, description="when the newest real frame came")
     delay: float | None = Field(default=None, description="seconds from capture to stored")
     people: list[LiveSeen]
 

@@ -21,7 +21,7 @@ from .api import Number
 from .context import Context, Here, Operator, shared_of
 from .errors import ConsoleError
 from .guard import check_origin
-from .looking import Wanted
+from .looking import Terms
 from .models import MOST, Act, ActName, Id, WantedIn, WholeIdentity
 from .users import COOKIE, SESSION_SECONDS
 
@@ -72,7 +72,7 @@ def problem(line: str) -> str:
 @router.get("/")
 def home(here: Here) -> HTMLResponse:
     """Search, before anything is looked for."""
-    return _page(here, "search.html", form=_form(here), result=None, query=None, wanted=None)
+    return _page(here, "search.html", form=_form(here), result=None, query=None)
 
 
 @router.get("/search")
@@ -93,8 +93,8 @@ def search(
         asked = looking.described(here.console, here.console.query(query, here.user.name))
     form = _form(here, query=query, like=like, limits=limits)
     if asked is not None and asked.people:
-        return _page(here, "search.html", form=form, result=None, query=asked, wanted=None)
-    wanted = Wanted(
+        return _page(here, "search.html", form=form, result=None, query=asked)
+    terms = Terms(
         query=query,
         like=tuple(like),
         camera=camera or None,
@@ -103,7 +103,7 @@ def search(
         min_level=int(min_level) if min_level.isdecimal() else None,
         page=page,
     )
-    result = looking.search(here.console, here.gallery, wanted, here.user.name, here.noted)
+    result = looking.search(here.console, here.gallery, terms, here.user.name, here.noted)
     liked = [here.gallery.browse.sighting(one) for one in like]
     return _page(
         here,
@@ -111,7 +111,7 @@ def search(
         form={**form, "liked": liked},
         result=result,
         query=asked,
-        wanted=wanted,
+        page=page,
         more=_address("/search", query=query, like=like, **limits, page=result.next),
     )
 
@@ -120,22 +120,13 @@ def search(
 def send(
     here: Here,
     picture: Annotated[UploadFile, File()],
-    height: Annotated[str, Form()] = "",
     camera: Annotated[str, Form()] = "",
     after: Annotated[str, Form()] = "",
     before: Annotated[str, Form()] = "",
     min_level: Annotated[str, Form()] = "",
 ) -> Response:
     """Takes in a picture and goes to the address of its answer."""
-    seen = None
-    if height.strip():
-        try:
-            seen = float(height)
-        except ValueError:
-            raise ConsoleError(f"{height!r} is no height in pixels") from None
-        if not 0 < seen <= 100_000:
-            raise ConsoleError("the height of the person is between 1 and 100000 px")
-    query = api.take(here, picture, seen)
+    query = api.take(here, picture, None)
     limits = {"camera": camera, "after": after, "before": before, "min_level": min_level}
     return RedirectResponse(_address("/search", query=query.id, **limits), 303)
 
@@ -194,14 +185,10 @@ def act(
     wanted = Act(act=act, track=track, identity=identity, others=others, tracks=tracks)
     done = acting.act(here.gallery, wanted)
     notice = {"said": done.said, "undo": done.undo, "back": back}
-    if back == "review":
+    number = done.identity if done.identity is not None else identity
+    if back == "review" or number is None:
         found = looking.review(here.gallery)
         return _page(here, "review.html", found=found, passed=[], notice=notice)
-    number = done.identity if done.identity is not None else identity
-    if number is None:
-        return _page(
-            here, "review.html", found=looking.review(here.gallery), passed=[], notice=notice
-        )
     one = looking.identity(here.gallery, number)
     return _page(here, "identity.html", one=one, timeline=_timeline(one), notice=notice)
 
@@ -219,7 +206,7 @@ def review(
 @router.get("/live")
 def live(here: Here) -> HTMLResponse:
     """A tile a camera, kept up by server-sent events."""
-    return _page(here, "live.html", found=watching.live(here.gallery, here.shared.watch))
+    return _page(here, "live.html", found=here.shared.live.now())
 
 
 @router.get("/watchlist")
@@ -267,10 +254,7 @@ def api_page(here: Here, request: Request) -> HTMLResponse:
 @router.get("/sign-in")
 def ask_to_sign_in(request: Request, then: str = "/") -> HTMLResponse:
     """The form."""
-    made = _templates().get_template("sign_in.html")
-    return HTMLResponse(
-        made.render(then=_own(then), wrong=None, user=None, accounts=True, notice=None)
-    )
+    return HTMLResponse(_sign_in_form(then, None))
 
 
 @router.post("/sign-in")
@@ -357,7 +341,7 @@ def _address(path: str, **values: Any) -> str:
 
 
 def _timeline(one: WholeIdentity) -> list[dict[str, Any]]:
-    """A lane a camera; each bar's left and width as shares of the person's whole time."""
+    """A lane a camera; each bar's left and width in percent of the person's whole time."""
     length = max(one.last - one.first, 1e-3)
     lanes: dict[str, list[dict[str, Any]]] = {}
     for track in one.every:

@@ -18,8 +18,8 @@ from storage import Gallery
 
 from .errors import ConsoleError
 
-MOST_QUERIES = 200
-"""Pictures that are kept in memory, the last ones; they are written nowhere."""
+MOST_QUERIES, MOST_BYTES = 200, 512 * 2**20
+"""Pictures that are kept in memory, the last ones, and their pixels; they are written nowhere."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,12 @@ class Console:
         if embed:
             with self._inference:
                 embedding = self._embedder.embed([image], [seen])
-        made = Query(secrets.token_urlsafe(12), image, people, seen, owner, embedding)
+        kept = np.array(image)  # not a view, which would keep the whole frame
+        made = Query(secrets.token_urlsafe(12), kept, people, seen, owner, embedding)
         with self._lock:
             self._queries[made.id] = made
-            while len(self._queries) > MOST_QUERIES:
-                self._queries.popitem(last=False)
+            size = sum(query.image.nbytes for query in self._queries.values())
+            while len(self._queries) > MOST_QUERIES or size > MOST_BYTES:
+                _, gone = self._queries.popitem(last=False)
+                size -= gone.image.nbytes
         return made

@@ -20,7 +20,6 @@ LEAST_PASSWORD = 10
 RANKS = {"viewer": 0, "operator": 1, "administrator": 2}
 
 _hasher = PasswordHasher()
-_NOBODY = _hasher.hash("a name that is not known takes as long as one that is")
 
 
 @dataclass(frozen=True)
@@ -54,13 +53,14 @@ class Sessions:
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
+        self._nobody = _hasher.hash("a name that is not known takes as long as one that is")
         self._signer = URLSafeTimedSerializer(accounts.session_key(), salt="console session")
 
     def sign_in(self, name: str, password: str) -> str | None:
         """The cookie of a session; None when name and password don't fit."""
         account = self._accounts.find(name)
         try:
-            _hasher.verify(account.password_hash if account else _NOBODY, password)
+            _hasher.verify(account.password_hash if account else self._nobody, password)
         except (Argon2Error, InvalidHashError):
             return None
         return self._signer.dumps([account.name, _mark(account)]) if account else None

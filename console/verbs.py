@@ -39,7 +39,7 @@ def serve(
 ) -> None:
     """Open the gallery in the browser: search, review, watch.
 
-    Example: `nearfar serve --gallery demo/gallery.db`, then open http://127.0.0.1:8080
+    Example: `nearfar serve --gallery demo/nearfar.db`, then open http://127.0.0.1:8080
 
     On this machine alone nobody signs in. Any other address needs accounts (`nearfar users add`)
     and, in front of it, a proxy that speaks HTTPS; give its name with `--name cameras.example.org`.

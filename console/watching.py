@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import defaultdict
+from threading import Lock
 from typing import Any
 
 from pipeline import PipelineError
@@ -11,7 +13,7 @@ from pipeline.engine import encode
 from pipeline.live.asking import ask
 from pipeline.live.wanted import add_looks
 from reid import Embeddings
-from storage import Alert, Gallery
+from storage import Gallery
 
 from .errors import ConsoleError
 from .models import (
@@ -31,6 +33,8 @@ PEOPLE = 5
 """People on a camera's tile."""
 ALERTS = 5
 """Alerts beside the tiles."""
+EVERY = 1.0
+"""Seconds between two looks of open live pages."""
 
 
 def watchlist(gallery: Gallery) -> WatchListOut:
@@ -40,7 +44,7 @@ def watchlist(gallery: Gallery) -> WatchListOut:
             WantedOut(name=p.name, added=p.added, pictures=len(p.looks))
             for p in gallery.watchlist.persons()
         ],
-        alerts=[_alert(a) for a in reversed(gallery.watchlist.alerts())],
+        alerts=[AlertOut.of(a) for a in reversed(gallery.watchlist.alerts())],
     )
 
 
@@ -72,33 +76,64 @@ def look_for(console: Console, gallery: Gallery, body: WantedIn, who: str) -> Wa
     return WantedDone(name=body.name, pictures=added.pictures, can_alert=added.can_alert)
 
 
-def live(gallery: Gallery, watch: str | None) -> LiveOut:
-    """What the cameras see.
+class Live:
+    """What the cameras see; looked up once for all who ask within a moment.
 
     Args:
         watch: HOST:PORT at which the watch tells of its health; None to do without.
     """
-    status, trouble = _status(watch)
-    people: dict[str, list[LiveSeen]] = defaultdict(list)
-    newest = gallery.browse.newest(PEOPLE)
-    identities = gallery.browse.identity_of([s.track for s in newest])
-    for sighting in newest:
-        people[sighting.camera].append(
-            LiveSeen(seen=Seen.of(sighting), identity=identities.get(sighting.track))
+
+    def __init__(self, gallery: Gallery, watch: str | None) -> None:
+        self._gallery, self._watch = gallery, watch
+        self._lock = Lock()
+        self._found: LiveOut | None = None
+        self._at = float("-inf")
+
+    def now(self) -> LiveOut:
+        """Not older than `EVERY`."""
+        with self._lock:
+            if self._found is None or time.monotonic() - self._at > EVERY / 2:
+                self._found = self._look()
+                self._at = time.monotonic()
+            return self._found
+
+    def _look(self) -> LiveOut:
+        status, trouble = _status(self._watch)
+        people: dict[str, list[LiveSeen]] = defaultdict(list)
+        newest = self._gallery.browse.newest(PEOPLE)
+        identities = self._gallery.browse.identity_of([s.track for s in newest])
+        for sighting in newest:
+            seen = LiveSeen(seen=Seen.of(sighting), identity=identities.get(sighting.track))
+            people[sighting.camera].append(seen)
+        told = {c["camera"]: c for c in status["cameras"]} if status else {}
+        tiles = [_tile(camera, told.get(camera), people[camera]) for camera in {*people, *told}]
+        alerts = [AlertOut.of(a) for a in self._gallery.watchlist.alerts()[-ALERTS:]]
+        return LiveOut(
+            watch=status is not None,
+            trouble=trouble,
+            tiles=sorted(tiles, key=lambda tile: tile.camera),
+            alerts=alerts[::-1],
         )
-    told = {c["camera"]: c for c in status["cameras"]} if status else {}
-    tiles = []
-    for camera in sorted({*people, *told}):
-        known = told.get(camera, {})
-        facts = {k: known.get(k) for k in ("state", "reason", "stale", "age", "delay")}
-        tiles.append(Tile(camera=camera, people=people[camera], **facts))
-    alerts = [_alert(a) for a in gallery.watchlist.alerts()[-ALERTS:]]
-    return LiveOut(watch=status is not None, trouble=trouble, tiles=tiles, alerts=alerts[::-1])
 
 
 def mark(found: LiveOut) -> str:
-    """Changes whenever what is shown does."""
-    return hashlib.sha256(found.model_dump_json().encode()).hexdigest()[:16]
+    """Changes whenever what is shown does, but not with each new frame."""
+    shown = found.model_dump_json(exclude={"tiles": {"__all__": {"newest", "delay"}}})
+    return hashlib.sha256(shown.encode()).hexdigest()[:16]
+
+
+def _tile(camera: str, told: dict[str, Any] | None, people: list[LiveSeen]) -> Tile:
+    if told is None:
+        return Tile(camera=camera, people=people)
+    return Tile(
+        camera=camera,
+        state=told["state"],
+        reason=told["reason"],
+        stale=told["stale"],
+        newest=None if told["age"] is None else time.time() - told["age"],
+        delay=told["delay"],
+        people=people,
+    )
 
 
 def _status(watch: str | None) -> tuple[dict[str, Any] | None, str | None]:
@@ -109,8 +144,3 @@ def _status(watch: str | None) -> tuple[dict[str, Any] | None, str | None]:
     except PipelineError as error:
         return None, str(error)
     return status, status.get("trouble") or None
-
-
-def _alert(alert: Alert) -> AlertOut:
-    facts = {k: getattr(alert, k) for k in AlertOut.model_fields if k != "crop"}
-    return AlertOut(**facts, crop=f"/api/v1/crops/{alert.crop}" if alert.crop else None)

@@ -48,11 +48,12 @@ class Browse:
             raise NotStored(f"no observation {observation} in the gallery")
         return found[observation]
 
-    def best(self, track: int) -> Sighting | None:
-        """A track's best picture, with the largest product of quality and height; None if none."""
+    def best(self, tracks: Sequence[int]) -> dict[int, Sighting]:
+        """The best picture (quality times height) of each track that has one."""
+        track: Any = schema.Track.id
         with self._database.read() as connection:
-            seen = [s for s in reading.observations(connection, track) if s.crop is not None]
-        return max(seen, key=lambda s: (s.quality * s.box[3], -s.id), default=None)
+            seen = reading.appearances(connection, track, track.in_(tracks))
+        return {one: own[0].best for one, own in seen.items() if own[0].best is not None}
 
     def tracks(self, ids: Sequence[int]) -> list[StoredTrack]:
         """Tracks by their ids, without embeddings."""

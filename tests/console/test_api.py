@@ -84,7 +84,7 @@ def test_searches_onward_with_filters_and_pages(client: TestClient, gallery: Gal
         ({"like": 999_999}, 404),
         ({"query": "gone"}, 404),
         ({"like": seen, "camera": "door"}, 404),
-        ({"like": seen, "page": "x"}, 404),
+        ({"like": seen, "page": "x"}, 422),
         ({"like": seen, "top": 0}, 422),
     ):
         answer = client.get("/api/v1/search", params=wrong)
@@ -147,6 +147,27 @@ def test_the_least_certain_links_come_first(client: TestClient, gallery: Gallery
     assert found["left"] == 0
 
 
+def test_an_assignment_goes_back_to_where_the_track_was(
+    client: TestClient, gallery: Gallery
+) -> None:
+    track = gallery.browse.identity(1).tracks[0]
+    done = act(client, act="assign", track=track, identity=2)
+    assert gallery.browse.identity_of([track]) == {track: 2}
+    act(client, **done["undo"])
+    assert gallery.browse.identity_of([track]) == {track: 1}
+
+
+def test_links_that_were_put_off_are_not_forgotten(client: TestClient) -> None:
+    passed: list[int] = []
+    while doubt := (found := client.get("/api/v1/review", params={"passed": passed}).json())[
+        "next"
+    ]:
+        passed.append(doubt["track"])
+    assert len(passed) == found["left"] == 2 * PEOPLE
+    page = client.get("/review", params={"passed": passed}).text
+    assert f"{2 * PEOPLE} links are left that were put off" in page
+
+
 def test_some_are_passed_over(client: TestClient) -> None:
     first = client.get("/api/v1/review").json()["next"]["track"]
     assert client.get("/api/v1/review", params={"passed": first}).json()["next"]["track"] != first
@@ -166,6 +187,16 @@ def test_erasing_says_before_what_goes(client: TestClient, gallery: Gallery) -> 
     assert client.post("/api/v1/identities/2/erase", json=body, headers=OWN).json() == going
     assert client.get("/api/v1/identities/2").status_code == 404
     assert client.get("/api/v1/gallery").json()["identities"] == PEOPLE - 1
+
+
+def test_pictures_in_memory_are_bounded(
+    client: TestClient, crops: Crops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (send(client, png(crops[who, 0]))["id"] for who in (0, 1))
+    monkeypatch.setattr("console.state.MOST_BYTES", 2 * crops[0, 0].nbytes)
+    third = send(client, png(crops[2, 0]))["id"]
+    kept = [client.get(f"/api/v1/queries/{q}/picture").status_code for q in (first, second, third)]
+    assert kept == [404, 200, 200]
 
 
 def _bomb(width: int, height: int) -> bytes:

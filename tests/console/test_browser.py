@@ -133,6 +133,19 @@ def test_four_clicks_from_a_far_person_to_the_near_camera(page: Page, url: str) 
     expect(page.locator(".drop figure")).to_contain_text("near, 256 px")
 
 
+def test_without_scripts(browser: Browser, url: str, crops: Crops, tmp_path: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(url)
+    page.set_input_files("#picture", picture(tmp_path, crops[4, 0]))
+    page.get_by_role("button", name="Search").click()
+    assert first_hit(page) == "Identity 5"
+    page.get_by_role("link", name="Review").click()
+    page.get_by_role("button", name="Same").click()
+    expect(page.locator("main")).to_contain_text(f"{2 * PEOPLE - 1} links to judge")
+    context.close()
+
+
 def test_pasting_a_picture(page: Page, url: str, crops: Crops) -> None:
     page.goto(url)
     page.evaluate(
@@ -218,8 +231,7 @@ def test_the_live_page_follows_what_is_stored(page: Page, url: str, gallery: Gal
     near = page.get_by_role("region", name="camera near")
     expect(near.locator("figure")).to_have_count(PEOPLE)
     session = next(s for s in gallery.sessions() if s.camera == "near")
-    crop = gallery.browse.best(1)
-    assert crop is not None
+    crop = gallery.browse.best([1])[1]
     assert crop.crop is not None
     row = ObservationRow(2, 1e9 + 100, (0, 0, 20, 40), 0.9, 1, 0.9, crop=gallery.crop(crop.crop))
     gallery.append(session.id, 3, 0, [TrackUpdate(77, [row])], "done")

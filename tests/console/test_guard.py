@@ -30,8 +30,7 @@ def sign_in(client: TestClient, name: str, password: str = PASSWORD) -> int:
 
 
 def test_nothing_is_shown_before_signing_in(house: TestClient, gallery: Gallery) -> None:
-    crop = gallery.browse.best(1)
-    assert crop is not None
+    crop = gallery.browse.best([1])[1]
     for path in ("/api/v1/gallery", "/api/v1/identities/1", f"/api/v1/crops/{crop.crop}"):
         assert house.get(path).status_code == 401
     moved = house.get("/identities/1")
@@ -61,8 +60,7 @@ def test_each_role_may_do_its_own(house: TestClient, gallery: Gallery) -> None:
 
 def test_searches_and_looks_stand_in_the_audit_log(house: TestClient, gallery: Gallery) -> None:
     sign_in(house, "vie")
-    crop = gallery.browse.best(1)
-    assert crop is not None
+    crop = gallery.browse.best([1])[1]
     for _ in range(3):
         house.get(f"/api/v1/crops/{crop.crop}")
     house.get("/api/v1/search", params={"like": crop.id})
@@ -116,8 +114,8 @@ def test_other_sites_change_nothing(client: TestClient) -> None:
         answer = client.post("/api/v1/acts", json=body, headers=headers)
         assert answer.status_code == 403
         assert client.post("/acts", data=body, headers=headers).status_code == 403
-    own = client.post("/api/v1/acts", json=body, headers={"Origin": "http://127.0.0.1"})
-    assert own.status_code == 200
+    for own in ("http://127.0.0.1", "https://127.0.0.1"):  # the second behind a proxy
+        assert client.post("/api/v1/acts", json=body, headers={"Origin": own}).status_code == 200
 
 
 def test_other_names_are_not_answered(client: TestClient) -> None:

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from console import create_app
 from console.state import Console
+from console.watching import Live, mark
 from pipeline.live.server import HealthServer
 from pipeline.live.states import CameraHealth, CameraState
 from pipeline.live.watching import WatchHealth
@@ -25,8 +26,7 @@ Crops = dict[tuple[int, int], np.ndarray]
 def test_somebody_is_looked_for_by_what_is_stored_and_sent(
     client: TestClient, gallery: Gallery, crops: Crops
 ) -> None:
-    seen = gallery.browse.best(1)
-    assert seen is not None
+    seen = gallery.browse.best([1])[1]
     sent = client.post("/api/v1/queries", files={"picture": png(crops[0, 0])}, headers=OWN).json()
     body = {"name": "lost child", "like": [seen.id], "query": sent["id"]}
     made = client.post("/api/v1/watchlist", json=body, headers=OWN)
@@ -48,8 +48,7 @@ def test_somebody_is_looked_for_by_what_is_stored_and_sent(
 
 
 def test_an_alert_is_shown_with_its_picture(client: TestClient, gallery: Gallery) -> None:
-    seen = gallery.browse.best(1)
-    assert seen is not None
+    seen = gallery.browse.best([1])[1]
     assert seen.crop is not None
     client.post("/api/v1/watchlist", json={"name": "ada", "like": [seen.id]}, headers=OWN)
     gallery.watchlist.raise_alert("ada", seen.track, seen.time, 7.5, 5.0, seen.crop, send=False)
@@ -103,6 +102,19 @@ def test_tiles_say_how_cameras_are(watched: TestClient, client: TestClient) -> N
     alone = client.get("/api/v1/live").json()
     assert not alone["watch"]
     assert [t["state"] for t in alone["tiles"]] == [None, None]
+
+
+def test_the_mark_changes_with_what_is_shown_alone(gallery: Gallery) -> None:
+    found = Live(gallery, None).now()
+    tile = found.tiles[0]
+
+    def with_first(**changes: object) -> str:
+        tiles = [tile.model_copy(update=changes), *found.tiles[1:]]
+        return mark(found.model_copy(update={"tiles": tiles}))
+
+    assert with_first(newest=5.0, delay=0.3) == with_first(newest=6.0, delay=0.4) == mark(found)
+    assert with_first(stale=True) != mark(found)
+    assert with_first(people=[]) != mark(found)
 
 
 def test_a_watch_that_does_not_answer(gallery: Gallery, embedder: Embedder) -> None:

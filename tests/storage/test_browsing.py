@@ -45,12 +45,11 @@ def test_identities_come_in_pages(filled: Gallery) -> None:
 def test_the_best_picture_of_a_track(filled: Gallery) -> None:
     for track in filled.tracks(looks=0):
         seen = filled.observations(track.id)
-        best = filled.browse.best(track.id)
-        assert best is not None
+        best = filled.browse.best([track.id])[track.id]
         assert best.quality * best.box[3] == max(s.quality * s.box[3] for s in seen)
         assert filled.browse.sighting(best.id) == best
         assert [t.id for t in filled.browse.tracks([track.id])] == [track.id]
-    assert filled.browse.best(77) is None
+    assert set(filled.browse.best([1, 2, 77])) == {1, 2}
     with pytest.raises(StorageError, match="no observation 77777"):
         filled.browse.sighting(77_777)
 
