@@ -68,6 +68,10 @@ def tracks(
             func.min(observation.level).label("lowest"),
             func.max(observation.level).label("highest"),
         )
+        .join(track, observation.track_id == track.id)
+        .join(session, track.session_id == session.id)
+        .join(schema.Camera, session.camera_id == schema.Camera.id)
+        .where(*conditions)
         .group_by(observation.track_id)
         .subquery()
     )
