@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -31,17 +33,33 @@ def place(gallery: Gallery, tmp_path: Path) -> Path:
     return tmp_path / "g.db"
 
 
-def test_the_console_answers_until_it_is_told_to_stop(place: Path) -> None:
+@contextmanager
+def served(place: Path) -> Iterator[str]:
+    """The address of a console that runs meanwhile."""
     command = [*NEARFAR, "serve", "--gallery", str(place), "--port", "0"]
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as running:
         assert running.stdout is not None
-        address = running.stdout.readline().split()[2]
-        assert address.startswith("http://127.0.0.1:")
-        page = httpx2.get(address, timeout=20)
-        assert "Search with a picture" in page.text
+        yield running.stdout.readline().split()[2]
         running.send_signal(signal.SIGTERM)
         assert running.wait(20) in (0, -signal.SIGTERM, 143)
+
+
+def test_the_console_answers_until_it_is_told_to_stop(place: Path) -> None:
+    with served(place) as address:
+        assert address.startswith("http://127.0.0.1:")
+        assert "Search with a picture" in httpx2.get(address, timeout=20).text
+
+
+def test_behind_a_proxy_that_speaks_https(place: Path) -> None:
+    nearfar("users", "add", "ada", "--gallery", place, typed=GOOD)
+    with served(place) as address:
+        host = address.removeprefix("http://")
+        headers = {"Origin": f"https://{host}", "X-Forwarded-Proto": "https"}
+        form = {"name": "ada", "password": GOOD.strip()}
+        answer = httpx2.post(f"{address}/sign-in", data=form, headers=headers, timeout=20)
+    assert answer.status_code == 303
+    assert "secure" in answer.headers["set-cookie"].lower()
 
 
 def test_others_reach_it_only_with_accounts(place: Path) -> None:
