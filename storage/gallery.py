@@ -7,8 +7,6 @@ from copy import copy
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import Connection
-
 from reid import Embeddings, ModelInfo
 
 from . import checks, identities, mending, reading, schema, search, writing
@@ -270,18 +268,14 @@ class Gallery:
         conditions = _of_cameras(cameras)
         if after is not None:
             conditions.append(schema.Track.last >= after)
+        sizes = self.model.sizes if self.model else (0,)
         with self._database.read() as connection:
-            return self._tracks(connection, looks, *conditions)
+            return reading.tracks(connection, sizes, self._model_id, looks, *conditions)
 
     def gone(self, tracks: Collection[int]) -> set[int]:
         """Which of some tracks, by their ids, are not in the gallery (any more)."""
         with self._database.read() as connection:
             return set(tracks) - reading.present(connection, tracks)
-
-    def session_tracks(self, session_id: int, *, looks: int | None = None) -> list[StoredTrack]:
-        """Tracks of one session, by id, with their embeddings; see `tracks`."""
-        with self._database.read() as connection:
-            return self._tracks(connection, looks, schema.Track.session_id == session_id)
 
     def observations(self, track_id: int) -> list[Sighting]:
         """All observations of a track in order of time."""
@@ -409,12 +403,6 @@ class Gallery:
     def _forget(self) -> None:
         if self._searcher:
             self._searcher.forget()
-
-    def _tracks(
-        self, connection: Connection, looks: int | None, *conditions: object
-    ) -> list[StoredTrack]:
-        sizes = self.model.sizes if self.model else (0,)
-        return reading.tracks(connection, sizes, self._model_id, looks, *conditions)
 
 
 def _of_cameras(cameras: Sequence[str] | None) -> list[object]:

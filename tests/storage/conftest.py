@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reid import Calibration, LevelSet, ModelInfo
-from storage import Gallery, ObservationRow
+from storage import Gallery, ObservationRow, StoredTrack
 
 from .places import KINDS, Place, new_place
 
@@ -29,6 +29,11 @@ def a_model(fingerprint: str = "0123456789abcdef") -> ModelInfo:
         input_size=(32, 16),
         calibration=Calibration((intercept + intercept.T) / 2, (slope + slope.T) / 2),
     )
+
+
+def of_session(gallery: Gallery, session: int) -> list[StoredTrack]:
+    """The tracks of one session, by id."""
+    return [track for track in gallery.tracks() if track.session == session]
 
 
 def a_vector(rng: np.random.Generator, level: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from storage import (
     reindexing,
 )
 
-from .conftest import SIZES, a_model, a_row
+from .conftest import SIZES, a_model, a_row, of_session
 from .places import KINDS, Place, new_place
 from .test_search import a_query, fill
 
@@ -75,7 +75,7 @@ def same(one: Gallery, other: Gallery) -> None:
         session = gallery.begin_session("new", "new", "new", 0.0, 1.0)
         row = [TrackUpdate(1, [a_row(np.random.default_rng(1), 0)])]
         gallery.append(session.id, 1, 0, row)
-        (track,) = gallery.session_tracks(session.id)
+        (track,) = of_session(gallery, session.id)
         seen = gallery.observations(track.id)
         who = gallery.save_identities({track.id: "new"}, {})
         new.append((track.id, [o.id for o in seen], who))
@@ -241,7 +241,7 @@ def test_rows_that_come_while_reindexing_are_taken_along(gallery: Gallery, place
         done = storage.reindex(other, NEW, adding)
     with Gallery.open(place) as moved:
         assert (moved.info().embeddings, done.lost) == (done.vectors, 0)
-        assert len(moved.session_tracks(late.id)[0].embeddings) == 3
+        assert len(of_session(moved, late.id)[0].embeddings) == 3
 
 
 def test_models_that_can_not_follow(gallery: Gallery, place: Place, model: ModelInfo) -> None:

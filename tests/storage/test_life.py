@@ -20,7 +20,7 @@ from storage import (
 )
 
 from . import places
-from .conftest import a_jpeg, a_row
+from .conftest import a_jpeg, a_row, of_session
 from .places import Place, ask
 from .test_search import a_query
 
@@ -145,7 +145,7 @@ def test_a_number_is_not_used_again(filled: Gallery) -> None:
         filled.life.erase(99)
     session = filled.begin_session("near", "new", "new", 0.0, 10.0)
     filled.append(session.id, 1, 0, [TrackUpdate(1, [marked(0, 99)])])
-    (new,) = filled.session_tracks(session.id)
+    (new,) = of_session(filled, session.id)
     assert new.id not in tracks
     assert filled.save_identities({new.id: "new"}, {}) == {"new": 3}
     assert filled.check() == []

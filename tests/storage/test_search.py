@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reid import Embeddings, ModelInfo, distances
 from storage import Gallery, SearchHit, StorageError, TrackUpdate
 
-from .conftest import SIZES, a_model, a_row, a_vector
+from .conftest import SIZES, a_model, a_row, a_vector, of_session
 from .places import KINDS, Place, new_place
 
 
@@ -153,7 +153,7 @@ def test_new_rows_and_new_identities_are_seen_at_once(gallery: Gallery, place: P
         rng = np.random.default_rng(9)
         session = other.begin_session("near", "near", "more", 2000.0, 10.0)
         other.append(session.id, 5, 0, [TrackUpdate(1, [a_row(rng, f) for f in range(5)])])
-        new = other.session_tracks(session.id)[0]
+        new = of_session(other, session.id)[0]
         hits = gallery.search(query, top=100)
         assert any(h.identity is None and h.best.track == new.id for h in hits)
         who = other.save_identities({new.id: "new"}, {})["new"]

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from storage import Gallery, GalleryHeld, ObservationRow, StorageError, TrackUpdate
 
-from .conftest import a_model, a_row
+from .conftest import a_model, a_row, of_session
 from .places import new_place
 from .test_search import a_query, literal, name
 
@@ -74,7 +74,7 @@ class GalleryMachine(RuleBasedStateMachine):
         rows = [TrackUpdate(number, [row]) for number, row in updates.items()]
         self.gallery.append(session.id, frame + 1, 0, rows)
         self.positions[camera] = frame + 1
-        for track in self.gallery.session_tracks(session.id, looks=0):
+        for track in of_session(self.gallery, session.id):
             if track.number in updates:
                 if track.id not in self.tracks:
                     assert track.id not in self.gone["track"]
