@@ -25,6 +25,8 @@ class Recipe:
         milestones: shares of a stage after which the learning rate falls to a tenth (40 and 70 of
             120 epochs); without any it falls to zero as a cosine.
         persons, views: identities and pictures of each in a batch.
+        optimiser: ``adam``, which adds the decay of the weights to their gradient before it scales
+            that, or ``adamw``, which shrinks the weights by ``lr x decay`` in each step.
         lr: peak learning rate. warmup: share of the run in which it rises. decay: of the weights.
         ema: decay of the running average of the weights that is kept; 0 keeps the last ones.
         identity, verification, contrastive, prefix, teacher: weights of the losses.
@@ -52,6 +54,7 @@ class Recipe:
     milestones: tuple[float, ...] = (40 / 120, 70 / 120)
     persons: int = 8
     views: int = 4
+    optimiser: str = "adam"
     lr: float = 3.5e-4
     warmup: float = 10 / 120
     decay: float = 5e-4
@@ -103,6 +106,7 @@ RECIPES: dict[str, Recipe] = {
         progressive=False,
         epochs=35,
         persons=16,
+        optimiser="adamw",
         lr=1e-3,
         warmup=0.025,
         decay=0.02,

@@ -25,6 +25,8 @@ from .recipe import Recipe
 
 SAVE_EVERY = 60.0
 """Seconds between two saved states."""
+OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+"""By the name that a recipe has for each."""
 
 
 class Source(Protocol):
@@ -86,7 +88,7 @@ class Trainer:
         self.learner = Learner(recipe, source.identities, source.teacher).to(device)
         self.learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = _average(self.network, recipe.ema) if recipe.ema else None
-        self.optimiser = torch.optim.Adam(
+        self.optimiser = OPTIMISERS[recipe.optimiser](
             self.learner.parameters(), lr=recipe.lr, weight_decay=recipe.decay
         )
         self.total = recipe.epochs * source.steps

@@ -141,6 +141,19 @@ def test_the_learning_rate_is_section_fours() -> None:
     assert staged[59] == pytest.approx(3.5e-6)
 
 
+@pytest.mark.parametrize(("recipe", "apart"), [("paper", False), ("best", False), ("camera", True)])
+def test_decay_is_part_of_the_gradient_or_apart_from_it(recipe: str, apart: bool) -> None:
+    made = replace(RECIPES[recipe], **SMALL, camera=False, decay=0.02)
+    begun = trainer(made).network.stages[3][1].conv2.weight.detach().clone()
+    weights = []
+    for decay in (made.decay, 0.0):
+        run = trainer(replace(made, decay=decay))
+        next(run.run(lambda row: None))
+        weights.append(run.network.stages[3][1].conv2.weight.detach())
+    shrunk = -learning_rate(made, 0, run.total) * made.decay * begun
+    assert torch.allclose(weights[0] - weights[1], shrunk, rtol=0, atol=1e-7) == apart
+
+
 def test_each_mechanism_and_loss_is_a_field_of_the_recipe() -> None:
     for changes in (
         {"masks": False},
