@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,9 +20,7 @@ from .protocol import Split, split_identities
 from .rates import RateBatches, camera_rate
 from .recipe import Recipe
 from .run import CURVES, FACTS, STATE, WEIGHTS, Run, save_weights, start
-from .trainer import Source, Trainer, train
-
-Told = Callable[[int, int, dict[str, float]], None]
+from .trainer import Source, Told, Trainer, train
 
 
 def choose_device(device: str) -> torch.device:
@@ -80,8 +78,6 @@ def fit(
         trainer = Trainer(run.recipe, _source(crops, run, out, device, extras), device)
         if begun is None or not (out / STATE).exists():
             begun = replace(run, init=start(trainer.network, run.init))
-            if trainer.average is not None:
-                trainer.average.module.load_state_dict(trainer.network.state_dict())
     except ReidError as error:
         raise TrainingError(str(error)) from error
     if trainer.rank == 0:

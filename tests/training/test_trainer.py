@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import training.trainer  # noqa: E402
 from reid import ReidError  # noqa: E402
 from reid.network import ResolutionAdaptiveNet  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
@@ -74,6 +75,28 @@ def test_the_log_of_a_resumed_run_has_each_epoch_once(tmp_path: Path) -> None:
     (tmp_path / "cut" / "log.csv").write_text(
         "\n".join([",".join(names), *(",".join(f"{r[n]:.6g}" for n in names) for r in rows)]) + "\n"
     )
+    train(trainer(PAPER), tmp_path / "cut")
+    assert (tmp_path / "cut" / "log.csv").read_text() == (
+        tmp_path / "whole" / "log.csv"
+    ).read_text()
+
+
+def test_a_cut_while_saving_loses_no_row_of_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(trainer(PAPER), tmp_path / "whole")
+    monkeypatch.setattr("training.trainer.SAVE_EVERY", -1.0)
+    write = training.trainer._write_log
+
+    def cut(log: Path, rows: list[dict[str, str]]) -> None:
+        if len(rows) == 2:
+            raise KeyboardInterrupt
+        write(log, rows)
+
+    monkeypatch.setattr("training.trainer._write_log", cut)
+    with pytest.raises(KeyboardInterrupt):
+        train(trainer(PAPER), tmp_path / "cut")
+    monkeypatch.setattr("training.trainer._write_log", write)
     train(trainer(PAPER), tmp_path / "cut")
     assert (tmp_path / "cut" / "log.csv").read_text() == (
         tmp_path / "whole" / "log.csv"
