@@ -38,3 +38,5 @@ def ahead(source: Iterable[T], depth: int = 4) -> Iterator[T]:
             raise item.error
     finally:
         stop.set()
+        while not queue.empty():  # a thread that waits for a place goes on, and ends
+            queue.get()
