@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .errors import TrainingError
+
 FULL_HEIGHT = 256
 """Height in pixels of a person at rate 1 (section IV)."""
 SMALL = ("resnet18", "resnet18-half")
@@ -39,6 +41,9 @@ class Recipe:
         normalised: whether prefixes are scaled to length one before they are compared (Eq. 2 does
             not say so).
         seed: of everything random.
+
+    Raises:
+        TrainingError: when there are not as many sub-vectors as rates.
     """
 
     backbone: str = "resnet50"
@@ -71,6 +76,12 @@ class Recipe:
     camera: bool = False
     normalised: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.sizes) != len(self.rates):
+            raise TrainingError(
+                f"{len(self.rates)} levels need as many sub-vectors, got {self.sizes}"
+            )
 
     @property
     def stages(self) -> int:
