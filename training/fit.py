@@ -14,7 +14,6 @@ from reid import ReidError
 
 from .camera import CameraBatches, held_out, with_rendered, with_teacher
 from .datasets import Crop
-from .draw import draw_log
 from .errors import TrainingError
 from .protocol import Split, split_identities
 from .rates import RateBatches, camera_rate
@@ -84,6 +83,8 @@ def fit(
         begun.write(out)
     train(trainer, out, told)
     if trainer.rank == 0:
+        from .draw import draw_log  # matplotlib: `nearfar eval` and `export` need none
+
         save_weights(trainer.trained, out / WEIGHTS)
         draw_log(out, out / CURVES)
 
