@@ -92,9 +92,11 @@ def fit(
 def _source(
     crops: Sequence[Crop], run: Run, out: Path, device: torch.device, extras: Extras | None
 ) -> Source:
-    if not run.recipe.camera:
-        return RateBatches(crops, run.recipe, device, run.kernel)
     extras = extras or Extras()
+    if not run.recipe.camera:
+        if extras != Extras():
+            raise TrainingError("only the recipe camera takes a teacher or rendered people")
+        return RateBatches(crops, run.recipe, device, run.kernel)
     data = with_teacher(crops, extras.teacher, out.parent / "teacher")
     if extras.rendered:
         data = with_rendered(data, extras.rendered, out.parent / "rendered")

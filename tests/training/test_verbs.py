@@ -159,6 +159,8 @@ def test_a_table_is_made_once(folder: Path, nearfar: Callable[..., Said], tmp_pa
         (("train", "market={folder}", "--recipe", "fast"), "choose from paper, best, camera"),
         (("train", "market={folder}", "--sizes", "a,b"), "sub-vector sizes are numbers"),
         (("train", "market={folder}", "--sizes", "32,32"), "4 levels need as many sub-vectors"),
+        (("train", "market={folder}", "--teacher", "a.xml"), "only the recipe camera takes"),
+        (("train", "market={folder}", "--rendered", "60"), "only the recipe camera takes"),
         (("train", "market={folder}", "--persons", "40"), "a batch has 40 people"),
         (("train", "market={folder}", "--init", "/nowhere"), "no weights to start from"),
         (("train", "market={folder}", "--device", "tpu"), "tpu"),
