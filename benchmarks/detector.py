@@ -41,9 +41,9 @@ sys.path[0] = str(ROOT)
 
 from pipeline import PipelineError  # noqa: E402
 from pipeline.detect import INPUT_SIZE, PACKAGED, Detector  # noqa: E402
-from training.detector_check import BANDS, Look, Tally, looker, mot_frames  # noqa: E402
-from training.detector_data import read_video, rendered_frames  # noqa: E402
-from training.detector_labels import Labels, Teacher, agree  # noqa: E402
+from training.detector_check import Frame, Look, figures, looker, mot_frames  # noqa: E402
+from training.detector_data import agreed_frames, rendered_frames  # noqa: E402
+from training.detector_labels import Teacher  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
 
 FLOOR = 0.05
@@ -51,8 +51,6 @@ FLOOR = 0.05
 TIMED = 8
 """Frames that are timed."""
 TEACHERS = ("yolo11n_int8_openvino_model", "yolov8n_int8_openvino_model")
-
-Frame = tuple[np.ndarray, Labels]
 
 
 def nearfar(weights: Path, size: int) -> Look:
@@ -135,12 +133,8 @@ def sets(data: Path, names: Iterable[str]) -> dict[str, list[Frame]]:
             found[name] = list(mot_frames(data / "frames" / "MOT17-mini", 960))
         elif name == "campus":
             teachers = [Teacher(data / "weights" / each) for each in TEACHERS]
-            video = read_video(data / "videos" / "campus_cam4.webm")
-            found[name] = [
-                (image, agree([each.look(image) for each in teachers]))
-                for index, image in enumerate(video)
-                if index % 5 == 0
-            ]
+            seen = agreed_frames(data / "videos" / "campus_cam4.webm", teachers, 5)
+            found[name] = [(image, labels) for _, image, labels in seen]
         elif name == "rendered":
             found[name] = [
                 (image, labels)
@@ -149,20 +143,6 @@ def sets(data: Path, names: Iterable[str]) -> dict[str, list[Frame]]:
             ]
         else:
             raise TrainingError(f"unknown set {name!r}; choose from mot, campus, rendered")
-    return found
-
-
-def figures(look: Look, frames: Iterable[Frame], confidence: float) -> dict[str, dict[str, float]]:
-    """People, recall, precision and AP50 by height band and over all."""
-    tally = Tally()
-    for image, labels in frames:
-        tally.add(look(image), labels)
-    found = {}
-    for low, high in (*BANDS, (0, 10_000)):
-        band = "all" if low == 0 else f"{low}-{high}" if high < 10_000 else f"above {low}"
-        people, *values = tally.figures(low, high, confidence)
-        keys = ("recall", "precision", "AP50")
-        found[band] = {"people": people, **dict(zip(keys, values, strict=True))}
     return found
 
 

@@ -39,7 +39,7 @@ from benchmarks.embedder_peers import PEERS, open_peer  # noqa: E402
 from reid import Embedder, Embeddings, ReidError  # noqa: E402
 from reid.embedder import WEIGHTS, WEIGHTS_INT8  # noqa: E402
 from training.augment import Image, shrink  # noqa: E402
-from training.by_height import HEIGHTS, Embeds, by_height  # noqa: E402
+from training.by_height import HEIGHTS, Embeds, by_height, label  # noqa: E402
 from training.camera import held_out  # noqa: E402
 from training.datasets import Crop, read_set  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
@@ -93,11 +93,6 @@ def read_people(data: Path, names: Sequence[str], everybody: bool) -> dict[str, 
         crops = read_set(name, path if path.exists() else data / name)
         found[name] = crops if everybody else [c for c in crops if held_out(c)]
     return found
-
-
-def label(height: int | None) -> str:
-    """A height as the tables name it."""
-    return "native" if height is None else str(height)
 
 
 def accuracy(embedder: Embeds, sets: Mapping[str, Sequence[Crop]], draws: int) -> Figures:

@@ -99,14 +99,12 @@ class Embedder:
         n = len(crops)
         if n == 0:
             return Embeddings.empty(self.info.sizes)
-        images = np.stack([to_input(c, self.info.input_size) for c in crops])
         level = np.asarray(levels, np.int64)
-        parts: list[Floats] = [
-            self._session.run(
-                None, {"images": images[i : i + BATCH], "level": level[i : i + BATCH]}
-            )[0]
-            for i in range(0, n, BATCH)
-        ]
+        parts: list[Floats] = []
+        for i in range(0, n, BATCH):
+            images = np.stack([to_input(c, self.info.input_size) for c in crops[i : i + BATCH]])
+            inputs = {"images": images, "level": level[i : i + BATCH]}
+            parts.append(self._session.run(None, inputs)[0])
         return Embeddings(
             np.concatenate(parts).astype(np.float32),
             level.astype(np.int8),

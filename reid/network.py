@@ -44,8 +44,11 @@ class ResolutionMask(nn.Module):
         self.weight = nn.Parameter(torch.randn(m, channels) * MASK_DEVIATION)
 
     def forward(self, x: Tensor, level: Tensor) -> Tensor:
-        """``(N, C, H, W)`` maps and ``int64 (N,)`` levels in 1..m to ``(N, C, H, W)``."""
-        return x * torch.sigmoid(self.weight)[level - 1][:, :, None, None]
+        """``(N, C, H, W)`` maps and ``int64 (N,)`` levels in 1..m to ``(N, C, H, W)``.
+
+        Maps in bfloat16 stay so: a mask in floats would bring all of them to floats.
+        """
+        return x * torch.sigmoid(self.weight).to(x.dtype)[level - 1][:, :, None, None]
 
 
 class GeneralisedMean(nn.Module):

@@ -17,13 +17,14 @@ from reid.network import ResolutionAdaptiveNet
 from .datasets import Crop
 from .errors import TrainingError
 from .evaluation import Matcher, NaiveMatcher, NetworkMatcher, evaluate_mlr
-from .fit import Told, fit, full_height
+from .fit import fit, full_height
 from .metrics import Retrieval, mean
 from .protocol import Protocol, Split, manifest, split_identities
 from .rates import camera_rate
 from .recipe import RECIPES, Recipe
 from .run import STATE, Run, load_network, with_digest, write_whole
 from .tables import Row
+from .trainer import Told
 
 
 @dataclass(frozen=True)

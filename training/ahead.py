@@ -16,7 +16,10 @@ class _End(Generic[T]):
 
 
 def ahead(source: Iterable[T], depth: int = 4) -> Iterator[T]:
-    """`source`, made up to `depth` items ahead; its errors are raised here."""
+    """`source`, made up to `depth` items ahead; its errors are raised here.
+
+    The thread has ended when this has, at the end of `source` or where its reader leaves.
+    """
     queue: Queue[T | _End[T]] = Queue(depth)
     stop = Event()
 
@@ -30,7 +33,8 @@ def ahead(source: Iterable[T], depth: int = 4) -> Iterator[T]:
         except BaseException as error:
             queue.put(_End(error))
 
-    Thread(target=fill, daemon=True).start()
+    thread = Thread(target=fill, daemon=True)
+    thread.start()
     try:
         while not isinstance(item := queue.get(), _End):
             yield item
@@ -38,3 +42,6 @@ def ahead(source: Iterable[T], depth: int = 4) -> Iterator[T]:
             raise item.error
     finally:
         stop.set()
+        while not queue.empty():  # a thread that waits for a place goes on, and ends
+            queue.get()
+        thread.join()  # one at work in torch while the interpreter ends would abort it

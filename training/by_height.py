@@ -17,6 +17,11 @@ HEIGHTS = (None, 64, 48, 32, 24)
 """Heights of queries in pixels; None is as the camera saw them."""
 
 
+def label(height: int | None) -> str:
+    """A height as tables and files name it."""
+    return "native" if height is None else str(height)
+
+
 class Embeds(Protocol):
     """What is measured: an `Embedder`, or anything else that makes embeddings of crops."""
 

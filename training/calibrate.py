@@ -26,6 +26,8 @@ FITTED = 200_000
 """Pairs of two persons that a curve is fitted on, at most."""
 BEYOND = 10
 """False matches that must have been seen for a threshold that lets so many through."""
+VIEWS = 4
+"""How often each crop is seen, each time degraded anew."""
 BINS = 15
 
 
@@ -74,16 +76,16 @@ def halves(crops: Sequence[Crop]) -> tuple[list[Crop], list[Crop]]:
     )
 
 
-def pair_distances(embedder: Embedder, crops: Sequence[Crop], views: int = 4) -> PairDistances:
-    """Distances of pairs of one set's crops, each seen `views` times, degraded as in training.
+def pair_distances(embedder: Embedder, crops: Sequence[Crop]) -> PairDistances:
+    """Distances of pairs of one set's crops, each seen `VIEWS` times, degraded as in training.
 
     A pair shows one person in two cameras (two pictures where cameras are unknown), or two persons.
     """
     random = np.random.default_rng(1)
     chosen = _sample(crops, MOST, random)
-    seen = [degrade(c.image, random) for c in chosen for _ in range(views)]
+    seen = [degrade(c.image, random) for c in chosen for _ in range(VIEWS)]
     embedded = embedder.embed([image for image, _ in seen], [height for _, height in seen])
-    return _of_set(embedded, [c for c in chosen for _ in range(views)], random)
+    return _of_set(embedded, [c for c in chosen for _ in range(VIEWS)], random)
 
 
 def merged(parts: Sequence[PairDistances]) -> PairDistances:
@@ -114,16 +116,10 @@ def fit(pairs: PairDistances, m: int) -> Calibration:
                 other = random.choice(other, FITTED, replace=False)
             d = np.concatenate([of_pair.same, other])
             a, b = fit_logistic(d, np.arange(len(d)) < len(of_pair.same))
+            passed = _thresholds(of_pair.other)
             for x, y in ((i - 1, j - 1), (j - 1, i - 1)):
-                intercept[x, y], slope[x, y] = a, b
-                thresholds[x, y] = _thresholds(of_pair.other)
+                intercept[x, y], slope[x, y], thresholds[x, y] = a, b, passed
     return Calibration(intercept, slope, thresholds=thresholds)
-
-
-def calibrate(embedder: Embedder, sets: Sequence[Sequence[Crop]], views: int = 4) -> Calibration:
-    """What `fit` makes of the distances of an embedder on some sets; raises as it does."""
-    parts = [pair_distances(embedder, crops, views) for crops in sets]
-    return fit(merged(parts), embedder.info.levels.m)
 
 
 def reliability(
@@ -155,15 +151,20 @@ def reliability(
 def false_matches(
     calibration: Calibration, pairs: PairDistances
 ) -> dict[tuple[int, int], tuple[float, ...]]:
-    """Shares of pairs of two persons that a calibration's thresholds let through, a level pair."""
+    """Shares of pairs of two persons that a calibration's thresholds let through, a level pair.
+
+    NaN where a threshold is not known.
+    """
+    limits = [calibration.threshold(rate) for rate in FALSE_MATCH_RATES]
     return {
-        (i, j): tuple(
-            float((of_pair.other < calibration.threshold(rate)[i - 1, j - 1]).mean())
-            for rate in FALSE_MATCH_RATES
-        )
+        (i, j): tuple(_share_below(of_pair.other, each[i - 1, j - 1]) for each in limits)
         for (i, j), of_pair in pairs.items()
         if len(of_pair.other) >= ENOUGH
     }
+
+
+def _share_below(distance: NDArray[np.float32], limit: float) -> float:
+    return np.nan if np.isnan(limit) else float((distance < limit).mean())
 
 
 def _thresholds(other: NDArray[np.float32]) -> list[float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from reid import Calibration, Embedder, ReidError
 
-from .by_height import by_height
+from .by_height import by_height, label
 from .calibrate import (
     PairDistances,
     Reliability,
@@ -22,7 +22,7 @@ from .calibrate import (
     reliability,
 )
 from .datasets import Crop
-from .metrics import Retrieval
+from .metrics import Retrieval, mean
 
 ByHeight = Mapping[int | None, Retrieval]
 
@@ -50,10 +50,9 @@ class Card:
         """The main ones, for the file's metadata; retrieval is the mean over sets, in percent."""
         found: dict[str, Any] = {"people": dict(self.people), "rank1": {}, "mAP": {}}
         for height in next(iter(self.by_set.values())):
-            label = "native" if height is None else str(height)
-            of_sets = [figures[height] for figures in self.by_set.values()]
-            found["rank1"][label] = round(float(np.mean([f.rank1 for f in of_sets])), 1)
-            found["mAP"][label] = round(float(np.mean([f.mean_precision for f in of_sets])), 1)
+            over_sets = mean([figures[height] for figures in self.by_set.values()])
+            found["rank1"][label(height)] = round(over_sets.rank1, 1)
+            found["mAP"][label(height)] = round(over_sets.mean_precision, 1)
         if self.diagram:
             errors = [r.error for r in self.diagram.values()]
             found["calibration_error"] = round(float(np.mean(errors)), 3)

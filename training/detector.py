@@ -114,8 +114,10 @@ def train(
             save(averaged.module, out / "last.pt")
             kept = {"step": step + 1, "network": network.state_dict()}
             kept |= {"averaged": averaged.state_dict(), "optimizer": optimizer.state_dict()}
-            torch.save(kept, state)
-            values = " ".join(f"{x:.3f}" for x in (mean / SAVE_EVERY).tolist())
+            torch.save(kept, part := out / "state.part")
+            part.replace(state)
+            counted = min(step % SAVE_EVERY, step - first) + 1
+            values = " ".join(f"{x:.3f}" for x in (mean / counted).tolist())
             typer.echo(f"step {step + 1} box cls dfl {values} {time.monotonic() - clock:.0f} s")
             mean.zero_()
 

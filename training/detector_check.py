@@ -7,7 +7,7 @@ python -m training.detector_check video VIDEO WEIGHTS... --teacher A --teacher B
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import typer
 
-from .detector_data import read_video
-from .detector_labels import Labels, Teacher, agree, overlaps
+from .detector_data import agreed_frames, rendered_frames
+from .detector_labels import Labels, Teacher, overlaps
 from .errors import TrainingError
 
 BANDS = ((20, 40), (40, 80), (80, 160), (160, 10_000))
@@ -25,7 +25,7 @@ MATCH = 0.5
 LEAST_SEEN = 0.3
 
 Look = Callable[[np.ndarray], np.ndarray]
-Frames = Iterable[tuple[np.ndarray, Labels]]
+Frame = tuple[np.ndarray, Labels]
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -72,6 +72,20 @@ class Tally:
         return count, recall, precision, average_precision(rows[:, 0], rows[:, 2], count)
 
 
+def figures(look: Look, frames: Iterable[Frame], confidence: float) -> dict[str, dict[str, float]]:
+    """People, recall, precision and AP50 of a detector by height band in pixels and over all."""
+    tally = Tally()
+    for image, labels in frames:
+        tally.add(look(image), labels)
+    found = {}
+    for low, high in (*BANDS, (0, 10_000)):
+        band = "all" if low == 0 else f"{low}-{high}" if high < 10_000 else f"above {low}"
+        people, *values = tally.figures(low, high, confidence)
+        keys = ("recall", "precision", "AP50")
+        found[band] = {"people": people, **dict(zip(keys, values, strict=True))}
+    return found
+
+
 def average_precision(scores: np.ndarray, right: np.ndarray, count: int) -> float:
     """Area under the precision-recall curve of detections `(N,)` against `count` truths."""
     if not count or not len(scores):
@@ -104,8 +118,6 @@ def rendered(
     confidence: Annotated[float, typer.Option()] = 0.25,
 ) -> None:
     """Check on a rendered scene, camera by camera; people at least half visible count."""
-    from .detector_data import rendered_frames
-
     sets = [
         (camera, [(image, labels) for _, image, labels in frames])
         for camera, frames in rendered_frames(seed, step, 0.5)
@@ -124,15 +136,11 @@ def video(
 ) -> None:
     """Check against the agreement of teachers that look at enlarged tiles."""
     teachers = [Teacher(each) for each in teacher]
-    frames = [
-        (image, agree([each.look(image) for each in teachers]))
-        for index, image in enumerate(read_video(path))
-        if index % step == 0
-    ]
+    frames = [(image, labels) for _, image, labels in agreed_frames(path, teachers, step)]
     report([(path.stem, frames)], weights, size, confidence)
 
 
-def mot_frames(folder: Path, width: int) -> Frames:
+def mot_frames(folder: Path, width: int) -> Iterator[Frame]:
     """Frames and truth of MOTChallenge sequences, scaled to `width` pixels."""
     found = sorted(folder.glob("*/gt/gt.txt"))
     if not found:
@@ -169,7 +177,7 @@ def looker(weights: Path, size: int, floor: float = 0.05) -> Look:
 
 
 def report(
-    sets: list[tuple[str, list[tuple[np.ndarray, Labels]]]],
+    sets: list[tuple[str, list[Frame]]],
     weights: list[Path],
     size: int,
     confidence: float,
@@ -182,14 +190,10 @@ def report(
     for path in weights:
         look = looker(path, size)
         for name, frames in sets:
-            tally = Tally()
-            for image, labels in frames:
-                tally.add(look(image), labels)
-            for low, high in (*BANDS, (0, 10_000)):
-                count, *values = tally.figures(low, high, confidence)
-                band = "all" if low == 0 else f"{low}-{high}" if high < 10_000 else f">{low}"
-                numbers = "".join(f"{value:8.3f}" for value in values)
-                typer.echo(f"{path.name[:27]:<28}{name[:17]:<18}{band:>10}{count:8d}{numbers}")
+            for band, row in figures(look, frames, confidence).items():
+                numbers = "".join(f"{row[key]:8.3f}" for key in ("recall", "precision", "AP50"))
+                place = f"{path.name[:27]:<28}{name[:17]:<18}{band:>10}"
+                typer.echo(f"{place}{row['people']:8.0f}{numbers}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import random
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -40,10 +40,8 @@ def label(
     """Add frames of videos, labelled by the agreement of the teachers."""
     teachers = [Teacher(path) for path in teacher]
     for video in videos:
-        for index, image in enumerate(read_video(video)):
-            if index % step == 0:
-                opinions = [each.look(image) for each in teachers]
-                add_frame(folder, f"{video.stem}_{index:05d}", image, agree(opinions))
+        for index, image, labels in agreed_frames(video, teachers, step):
+            add_frame(folder, f"{video.stem}_{index:05d}", image, labels)
 
 
 @app.command()
@@ -75,6 +73,15 @@ def cut(
             person = cut_out(crop)
             if person is not None:
                 cv2.imwrite(str(target / f"{tar.stem}_{number:05d}.png"), person)
+
+
+def agreed_frames(
+    video: Path, teachers: Sequence[Teacher], step: int
+) -> Iterator[tuple[int, np.ndarray, Labels]]:
+    """Every `step`-th frame of a video: index, image, and what the teachers agree on."""
+    for index, image in enumerate(read_video(video)):
+        if index % step == 0:
+            yield index, image, agree([each.look(image) for each in teachers])
 
 
 def rendered_frames(

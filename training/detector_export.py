@@ -8,15 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from .errors import TrainingError
+from .half import store_half
 
 INPUT = (384, 640)
-LEAST_HALVED = 256
 FIGURES = "nearfar-figures"
 """The key of the metadata that holds what was measured, as JSON; `nearfar models` shows it."""
 
@@ -79,24 +78,6 @@ def note_figures(path: Path, measured: Path) -> None:
     del model.metadata_props[:]
     helper.set_model_props(model, {**kept, FIGURES: json.dumps(figures)})
     onnx.save(model, str(path))
-
-
-def store_half(model: onnx.ModelProto) -> None:
-    """Store the weights in 16 bits; the network still computes in 32, as casts are done at load."""
-    graph = model.graph
-    casts = []
-    for tensor in list(graph.initializer):
-        values = numpy_helper.to_array(tensor)
-        if values.dtype == np.float32 and values.size >= LEAST_HALVED:
-            stored = f"{tensor.name}_half"
-            casts.append(
-                helper.make_node("Cast", [stored], [tensor.name], to=onnx.TensorProto.FLOAT)
-            )
-            graph.initializer.remove(tensor)
-            graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), stored))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
 
 
 def _describe(model: onnx.ModelProto) -> None:

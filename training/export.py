@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 from torch import Tensor, nn
 
 from reid import Calibration, LevelSet, ModelInfo
@@ -20,12 +19,11 @@ from reid.model import KEY
 from reid.network import ResolutionAdaptiveNet, normalise
 
 from .errors import TrainingError
+from .half import store_half
 from .recipe import Recipe
 from .run import Run
 
 PREPROCESSING = "bilinear, uint8 BGR, ImageNet mean and deviation inside"
-HALF_FROM = 1024
-"""Weights with at least so many values are stored in half precision."""
 
 
 class _Exported(nn.Module):
@@ -66,19 +64,6 @@ def write_onnx(network: ResolutionAdaptiveNet, recipe: Recipe, path: Path) -> No
     model = onnx.load(path)
     store_half(model)
     onnx.save(model, path)
-
-
-def store_half(model: onnx.ModelProto) -> None:
-    """Large weights as fp16 with a cast behind each, which the runtime folds when it loads."""
-    casts = []
-    for weight in model.graph.initializer:
-        if weight.data_type == TensorProto.FLOAT and int(np.prod(weight.dims)) >= HALF_FROM:
-            name, half = weight.name, numpy_helper.to_array(weight).astype(np.float16)
-            weight.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
-            casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
 
 
 def describe(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 
 from reid import FALSE_MATCH_RATES, Embedder
 
+from .by_height import label
 from .card import Card, measure
 from .datasets import Crop
 from .errors import TrainingError
@@ -93,8 +95,7 @@ def finish(
 def _tell(card: Card) -> None:
     for set_name, figures in card.by_set.items():
         row = "  ".join(
-            f"{height or 'native'} {f.rank1:.1f}/{f.mean_precision:.1f}"
-            for height, f in figures.items()
+            f"{label(height)} {f.rank1:.1f}/{f.mean_precision:.1f}" for height, f in figures.items()
         )
         typer.echo(f"{set_name}, rank 1 / mAP by height of the query in px: {row}")
     if card.diagram:
@@ -104,7 +105,11 @@ def _tell(card: Card) -> None:
         rates = " / ".join(f"1 in {1 / rate:g}" for rate in FALSE_MATCH_RATES)
         typer.echo(f"false matches in 10,000 at the thresholds for {rates}, likewise:")
         for (i, j), shares in card.false_matches.items():
-            typer.echo(f"  {i}-{j} " + " / ".join(f"{1e4 * share:.1f}" for share in shares))
+            typer.echo(f"  {i}-{j} " + " / ".join(map(_ten_thousandths, shares)))
     if card.other_set:
         row = "  ".join(f"{name} {error:.3f}" for name, error in card.other_set.items())
         typer.echo(f"calibration error on a set when the others are fitted on: {row}")
+
+
+def _ten_thousandths(share: float) -> str:
+    return "unknown" if math.isnan(share) else f"{1e4 * share:.1f}"

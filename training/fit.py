@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,15 +14,12 @@ from reid import ReidError
 
 from .camera import CameraBatches, held_out, with_rendered, with_teacher
 from .datasets import Crop
-from .draw import draw_log
 from .errors import TrainingError
 from .protocol import Split, split_identities
 from .rates import RateBatches, camera_rate
 from .recipe import Recipe
 from .run import CURVES, FACTS, STATE, WEIGHTS, Run, save_weights, start
-from .trainer import Source, Trainer, train
-
-Told = Callable[[int, int, dict[str, float]], None]
+from .trainer import Source, Told, Trainer, train
 
 
 def choose_device(device: str) -> torch.device:
@@ -80,14 +77,14 @@ def fit(
         trainer = Trainer(run.recipe, _source(crops, run, out, device, extras), device)
         if begun is None or not (out / STATE).exists():
             begun = replace(run, init=start(trainer.network, run.init))
-            if trainer.average is not None:
-                trainer.average.module.load_state_dict(trainer.network.state_dict())
     except ReidError as error:
         raise TrainingError(str(error)) from error
     if trainer.rank == 0:
         begun.write(out)
     train(trainer, out, told)
     if trainer.rank == 0:
+        from .draw import draw_log  # matplotlib: `nearfar eval` and `export` need none
+
         save_weights(trainer.trained, out / WEIGHTS)
         draw_log(out, out / CURVES)
 
@@ -95,9 +92,11 @@ def fit(
 def _source(
     crops: Sequence[Crop], run: Run, out: Path, device: torch.device, extras: Extras | None
 ) -> Source:
-    if not run.recipe.camera:
-        return RateBatches(crops, run.recipe, device, run.kernel)
     extras = extras or Extras()
+    if not run.recipe.camera:
+        if extras != Extras():
+            raise TrainingError("only the recipe camera takes a teacher or rendered people")
+        return RateBatches(crops, run.recipe, device, run.kernel)
     data = with_teacher(crops, extras.teacher, out.parent / "teacher")
     if extras.rendered:
         data = with_rendered(data, extras.rendered, out.parent / "rendered")

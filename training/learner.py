@@ -58,14 +58,7 @@ class Learner(nn.Module):
         super().__init__()
         self.recipe = recipe
         d = sum(recipe.sizes)
-        self.network = ResolutionAdaptiveNet(
-            recipe.backbone,
-            recipe.sizes,
-            masks=recipe.masks,
-            varying_length=recipe.varying_length,
-            neck=recipe.neck,
-            power_mean=recipe.power_mean,
-        )
+        self.network = network_of(recipe)
         self.identity = (
             IdentityLoss(d, identities, recipe.smoothing, recipe.scale or None)
             if recipe.identity
@@ -103,6 +96,18 @@ class Learner(nn.Module):
                     z[known], cosines[known][:, known], batch.teacher[known]
                 )
         return losses
+
+
+def network_of(recipe: Recipe) -> ResolutionAdaptiveNet:
+    """The network that a recipe trains, untrained."""
+    return ResolutionAdaptiveNet(
+        recipe.backbone,
+        recipe.sizes,
+        masks=recipe.masks,
+        varying_length=recipe.varying_length,
+        neck=recipe.neck,
+        power_mean=recipe.power_mean,
+    )
 
 
 def pairs(rows: int, views: int, device: torch.device) -> tuple[Tensor, Tensor]:

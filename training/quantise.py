@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from reid import ModelInfo, ReidError
@@ -20,7 +19,8 @@ from reid.model import KEY
 from .augment import training_input
 from .datasets import Crop
 from .errors import TrainingError
-from .export import store_half, write_info
+from .export import write_info
+from .half import restore_floats, store_half
 
 QUANTISED = ("Conv", "Add", "Relu", "MaxPool")
 """Kinds of nodes that compute in 8 bits; masks, pooling and the last layer stay floats."""
@@ -48,7 +48,7 @@ def quantise(source: Path, out: Path, crops: Sequence[Crop], seed: int = 0) -> M
         raise TrainingError(f"{source} is no embedder: give a file of nearfar export") from error
     if info.precision != "float":
         raise TrainingError(f"{source} is in {info.precision} already: give the one in floats")
-    _as_floats(model)
+    restore_floats(model)
     with tempfile.TemporaryDirectory() as scratch:
         floats = Path(scratch) / "floats.onnx"
         onnx.save(model, floats)
@@ -95,18 +95,3 @@ def _batches(crops: Sequence[Crop], info: ModelInfo, seed: int) -> Iterator[dict
             "images": np.stack([image for image, _ in inputs]),
             "level": np.array([level for _, level in inputs]),
         }
-
-
-def _as_floats(model: onnx.ModelProto) -> None:
-    """Weights stored in half precision as floats again, without the casts behind them."""
-    stored = {weight.name: weight for weight in model.graph.initializer}
-    nodes = []
-    for node in model.graph.node:
-        weight = stored.get(node.input[0]) if node.op_type == "Cast" else None
-        if weight is None or weight.data_type != TensorProto.FLOAT16:
-            nodes.append(node)
-            continue
-        values = numpy_helper.to_array(weight).astype(np.float32)
-        weight.CopyFrom(numpy_helper.from_array(values, node.output[0]))
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)

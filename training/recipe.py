@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .errors import TrainingError
+
 FULL_HEIGHT = 256
 """Height in pixels of a person at rate 1 (section IV)."""
 SMALL = ("resnet18", "resnet18-half")
@@ -25,6 +27,8 @@ class Recipe:
         milestones: shares of a stage after which the learning rate falls to a tenth (40 and 70 of
             120 epochs); without any it falls to zero as a cosine.
         persons, views: identities and pictures of each in a batch.
+        optimiser: ``adam``, which adds the decay of the weights to their gradient before it scales
+            that, or ``adamw``, which shrinks the weights by ``lr x decay`` in each step.
         lr: peak learning rate. warmup: share of the run in which it rises. decay: of the weights.
         ema: decay of the running average of the weights that is kept; 0 keeps the last ones.
         identity, verification, contrastive, prefix, teacher: weights of the losses.
@@ -37,6 +41,9 @@ class Recipe:
         normalised: whether prefixes are scaled to length one before they are compared (Eq. 2 does
             not say so).
         seed: of everything random.
+
+    Raises:
+        TrainingError: when there are not as many sub-vectors as rates.
     """
 
     backbone: str = "resnet50"
@@ -52,6 +59,7 @@ class Recipe:
     milestones: tuple[float, ...] = (40 / 120, 70 / 120)
     persons: int = 8
     views: int = 4
+    optimiser: str = "adam"
     lr: float = 3.5e-4
     warmup: float = 10 / 120
     decay: float = 5e-4
@@ -68,6 +76,12 @@ class Recipe:
     camera: bool = False
     normalised: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.sizes) != len(self.rates):
+            raise TrainingError(
+                f"{len(self.rates)} levels need as many sub-vectors, got {self.sizes}"
+            )
 
     @property
     def stages(self) -> int:
@@ -103,6 +117,7 @@ RECIPES: dict[str, Recipe] = {
         progressive=False,
         epochs=35,
         persons=16,
+        optimiser="adamw",
         lr=1e-3,
         warmup=0.025,
         decay=0.02,

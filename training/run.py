@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from reid.network import ResolutionAdaptiveNet
 
 from .errors import TrainingError
+from .learner import network_of
 from .recipe import Recipe
 
 WEIGHTS, FACTS, STATE, LOG, CURVES = (
@@ -93,15 +94,7 @@ def load_network(folder: Path) -> tuple[ResolutionAdaptiveNet, Run]:
         TrainingError: when the folder holds no finished run.
     """
     run = Run.read(folder)
-    r = run.recipe
-    network = ResolutionAdaptiveNet(
-        r.backbone,
-        r.sizes,
-        masks=r.masks,
-        varying_length=r.varying_length,
-        neck=r.neck,
-        power_mean=r.power_mean,
-    )
+    network = network_of(run.recipe)
     path = folder / WEIGHTS
     if not path.exists():
         raise TrainingError(f"{folder} has no {WEIGHTS}: the run has not ended; train on")

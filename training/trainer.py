@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import time
@@ -22,9 +23,16 @@ from .ahead import ahead
 from .errors import TrainingError
 from .learner import Batch, Learner
 from .recipe import Recipe
+from .run import LOG, STATE, write_whole
 
 SAVE_EVERY = 60.0
 """Seconds between two saved states."""
+OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+"""By the name that a recipe has for each."""
+
+
+Told = Callable[[int, int, dict[str, float]], None]
+"""Hears of step, steps in all, and the last epoch's row of the log."""
 
 
 class Source(Protocol):
@@ -86,7 +94,7 @@ class Trainer:
         self.learner = Learner(recipe, source.identities, source.teacher).to(device)
         self.learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = _average(self.network, recipe.ema) if recipe.ema else None
-        self.optimiser = torch.optim.Adam(
+        self.optimiser = OPTIMISERS[recipe.optimiser](
             self.learner.parameters(), lr=recipe.lr, weight_decay=recipe.decay
         )
         self.total = recipe.epochs * source.steps
@@ -187,15 +195,15 @@ class Trainer:
 def train(
     trainer: Trainer,
     out: Path,
-    progress: Callable[[int, int, dict[str, float]], None] | None = None,
+    progress: Told | None = None,
 ) -> None:
     """Trains into ``out/state.pt`` and ``out/log.csv``; goes on where an earlier call ended.
 
     Args:
-        out: a folder. progress: hears of step, steps in all, and the last epoch's row of the log.
+        out: a folder.
     """
     out.mkdir(parents=True, exist_ok=True)
-    state, log = out / "state.pt", out / "log.csv"
+    state, log = out / STATE, out / LOG
     if state.exists():
         trainer.load(state)
     rows = _rows_until(log, trainer.step_number // trainer.source.steps)
@@ -212,8 +220,8 @@ def train(
         if progress and first:
             progress(step, trainer.total, last)
         if first and (time.monotonic() - saved > SAVE_EVERY or step == trainer.total):
+            _write_log(log, rows)  # before the state: what a log has too much is left out
             trainer.save(state)
-            _write_log(log, rows)
             saved = time.monotonic()
 
 
@@ -226,11 +234,11 @@ def _rows_until(log: Path, epoch: int) -> list[dict[str, str]]:
 
 
 def _write_log(log: Path, rows: list[dict[str, str]]) -> None:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with log.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(log, text.getvalue())
 
 
 def _average(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:

@@ -42,6 +42,9 @@ def test_mask_equals_equation_3() -> None:
             s = 1.0 if level[n] == k else 0.0
             literal[n] += s * x[n] * torch.sigmoid(mask.weight[k - 1])[:, None, None]
     torch.testing.assert_close(mask(x, level), literal)
+    half = mask(x.bfloat16(), level)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), literal, rtol=2e-2, atol=1e-3)
 
 
 def test_a_level_fills_its_prefix_and_nothing_more(network: ResolutionAdaptiveNet) -> None:

@@ -51,6 +51,8 @@ def test_what_was_not_seen_often_enough_is_not_known() -> None:
     assert np.isnan(calibration.threshold(1e-3)[1, 1])
     assert np.isfinite(calibration.threshold(1e-3)[0, 1]), "too few pairs take what holds for all"
     assert calibration.slope[0, 1] == calibration.slope[1, 0]
+    shares = false_matches(calibration, {(2, 2): drawn(3, 60, 1500)})[2, 2]
+    assert np.isnan(shares).tolist() == [False, True, True], "not known is not: none"
     with pytest.raises(ReidError):
         fit({}, 2)
 

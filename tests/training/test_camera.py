@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from reid import Embedder, Embeddings, LevelSet  # noqa: E402
 from training.augment import LOWEST, degrade, shrink, training_input  # noqa: E402
 from training.by_height import by_height, near_far_draws  # noqa: E402
-from training.calibrate import calibrate, flat_calibration  # noqa: E402
+from training.calibrate import fit, flat_calibration, pair_distances  # noqa: E402
 from training.camera import CameraBatches, Data, held_out  # noqa: E402
 from training.datasets import Crop  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
@@ -65,7 +65,7 @@ def test_from_a_run_to_a_calibrated_embedder(tmp_path: Path) -> None:
     assert describe(path, "small", run, flat_calibration(4)).levels.heights == (32, 64, 128, 256)
     embedder = Embedder.load(path, "cpu")
     unseen = people(8, 6)
-    calibration = calibrate(embedder, [unseen])
+    calibration = fit(pair_distances(embedder, unseen), embedder.info.levels.m)
     assert (calibration.slope < 0).all()
     np.testing.assert_array_equal(calibration.slope, calibration.slope.T)
     assert set(by_height(embedder, unseen, (None, 24), draws=1)) == {None, 24}

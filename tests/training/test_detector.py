@@ -152,10 +152,14 @@ def test_doubtful_background_is_forgiven() -> None:
     assert [round(float(v), 2) for v in values.flatten()] == [0.0, 0.69, 0.69]
 
 
-def test_training_saves_and_goes_on(folder: Path, begin: Path) -> None:
+def test_training_saves_and_goes_on(
+    folder: Path, begin: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = folder / "run"
-    detector.train(folder, begin, out=run, steps=1, batch=2)
-    detector.train(folder, begin, out=run, steps=2, batch=2)
+    for steps in (1, 2):
+        detector.train(folder, begin, out=run, steps=steps, batch=2)
+        box = float(capsys.readouterr().out.split("dfl")[1].split()[0])
+        assert box > 1, "the mean over the steps that were made, one"
     assert torch.load(run / "state.pt", weights_only=True)["step"] == 2
     first, last = detector.load(begin).state_dict(), detector.load(run / "last.pt").state_dict()
     assert torch.equal(first["model.0.conv.weight"], last["model.0.conv.weight"])

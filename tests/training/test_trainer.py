@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import training.trainer  # noqa: E402
 from reid import ReidError  # noqa: E402
 from reid.network import ResolutionAdaptiveNet  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
@@ -80,6 +81,28 @@ def test_the_log_of_a_resumed_run_has_each_epoch_once(tmp_path: Path) -> None:
     ).read_text()
 
 
+def test_a_cut_while_saving_loses_no_row_of_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(trainer(PAPER), tmp_path / "whole")
+    monkeypatch.setattr("training.trainer.SAVE_EVERY", -1.0)
+    write = training.trainer._write_log
+
+    def cut(log: Path, rows: list[dict[str, str]]) -> None:
+        if len(rows) == 2:
+            raise KeyboardInterrupt
+        write(log, rows)
+
+    monkeypatch.setattr("training.trainer._write_log", cut)
+    with pytest.raises(KeyboardInterrupt):
+        train(trainer(PAPER), tmp_path / "cut")
+    monkeypatch.setattr("training.trainer._write_log", write)
+    train(trainer(PAPER), tmp_path / "cut")
+    assert (tmp_path / "cut" / "log.csv").read_text() == (
+        tmp_path / "whole" / "log.csv"
+    ).read_text()
+
+
 def test_frozen_masks_get_no_gradient_and_keep_their_bytes() -> None:
     run = trainer(PAPER)
     masks = run.network.masks
@@ -139,6 +162,19 @@ def test_the_learning_rate_is_section_fours() -> None:
     assert staged[30:60] == pytest.approx(staged[60:90])
     assert staged[30] == pytest.approx(3.5e-4)
     assert staged[59] == pytest.approx(3.5e-6)
+
+
+@pytest.mark.parametrize(("recipe", "apart"), [("paper", False), ("best", False), ("camera", True)])
+def test_decay_is_part_of_the_gradient_or_apart_from_it(recipe: str, apart: bool) -> None:
+    made = replace(RECIPES[recipe], **SMALL, camera=False, decay=0.02)
+    begun = trainer(made).network.stages[3][1].conv2.weight.detach().clone()
+    weights = []
+    for decay in (made.decay, 0.0):
+        run = trainer(replace(made, decay=decay))
+        next(run.run(lambda row: None))
+        weights.append(run.network.stages[3][1].conv2.weight.detach())
+    shrunk = -learning_rate(made, 0, run.total) * made.decay * begun
+    assert torch.allclose(weights[0] - weights[1], shrunk, rtol=0, atol=1e-7) == apart
 
 
 def test_each_mechanism_and_loss_is_a_field_of_the_recipe() -> None:
