@@ -107,8 +107,8 @@ def cosine(tracks: Sequence[Track], vectors: np.ndarray) -> np.ndarray:
 def disbelief(given: Sequence[Tracklet], calibration: Calibration) -> np.ndarray:
     """Our evidence turned round, ``(n, n)`` in 0..1."""
     evidence = Evidence(calibration, 1.0)
+    evidence.expect(t.embeddings for t in given)
     for tracklet in given:
-        evidence.expect(tracklet.embeddings)
         evidence.put(tracklet.key, tracklet.embeddings)
     every = np.arange(len(given))
     return (calibration.bound - evidence.between(every, every)) / (2 * calibration.bound)

@@ -244,3 +244,14 @@ def test_a_refused_update_changes_nothing() -> None:
     with pytest.raises(TrackerError):
         linker.update([*tracks, strange])
     assert {g.tracks for g in linker.update([tracks[0]])} <= set(before)
+
+
+def test_a_refused_first_update_leaves_the_choice_of_model() -> None:
+    one = np.ones(1, np.float32)
+    other_model = Embeddings(np.ones((1, 4), np.float32), one.astype(np.int8), one, (4,))
+    strange = Tracklet(99, "a", 0, 1, other_model)
+    for only in ([strange], site(4)):
+        linker = Linker(CALIBRATION)
+        with pytest.raises(TrackerError):
+            linker.update([*site(4), strange])
+        assert {k for g in linker.update(only) for k in g.tracks} == {t.key for t in only}

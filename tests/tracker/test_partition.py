@@ -51,8 +51,8 @@ def tables(
     tracks: list[Tracklet], constraints: Constraints, witnesses: float
 ) -> tuple[Evidence, Conflicts]:
     evidence, conflicts = Evidence(CALIBRATION, witnesses), Conflicts(constraints)
+    evidence.expect(t.embeddings for t in tracks)
     for i, track in enumerate(tracks):
-        evidence.expect(track.embeddings)
         evidence.put(i, track.embeddings)
         conflicts.put(i, track)
     return evidence, conflicts
