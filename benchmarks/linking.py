@@ -70,7 +70,6 @@ class Sides:
     """All sides, which remember the pictures that they have seen."""
 
     def __init__(self, embedder: Embedder, folder: Path | None, threads: int) -> None:
-        assert embedder.info.calibration
         self._calibration = embedder.info.calibration
         self._ours = {"nearfar": ours(embedder, False), "level-blind": ours(embedder, True)}
         self._peers = list(peers(folder, threads)) if folder else []
@@ -126,7 +125,6 @@ def random_tracklets(n: int, seed: int = 0) -> list[Tracklet]:
 def cost(n: int) -> Facts:
     """Seconds and peak memory of linking `n` random tracks, and `LIVE` more, in this process."""
     calibration = Embedder.load(threads=2).info.calibration
-    assert calibration
     given = random_tracklets(n)
     later = random_tracklets(LIVE, seed=1)
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -163,11 +161,11 @@ def plot(costs: Sequence[Facts], path: Path) -> None:
 
 def table(title: str, rows: dict[str, Facts]) -> str:
     """Sides in rows, figures in columns."""
-    lines = [title, f"{'':<26}{'precision':>10}{'recall':>10}{'F1':>10}{'IDF1':>10}"]
+    lines = [title, f"{'':<32}{'precision':>10}{'recall':>10}{'F1':>10}{'IDF1':>10}"]
     for name, facts in rows.items():
         label = f"{name} ({facts['prior']:.1f})" if "prior" in facts else name
         cells = (facts[k] for k in ("precision", "recall", "f1", "idf1"))
-        lines.append(f"{label:<26}" + "".join(f"{cell:>10.3f}" for cell in cells))
+        lines.append(f"{label:<32}" + "".join(f"{cell:>10.3f}" for cell in cells))
     return "\n".join(lines) + "\n"
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.linking import LOOKS
 from samples import Scene
 from samples.schedule import TRAVEL
 from tracker import Constraints
 
 SHRUNK_CAMERAS = ("2", "4", "6")
-LOOKS = 8
 Pictures = list[np.ndarray]
 
 

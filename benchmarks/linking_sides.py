@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.embedder_peers import Peer, open_peer
 from benchmarks.linking_sets import Pictures, Track
-from reid import Calibration, Embedder, Embeddings, to_input
-from tracker import Constraints, Linker, LinkSettings, Tracklet, link
-from tracker.association import assign
+from reid import Calibration, Embedder, Embeddings
+from tracker import Constraints, Linker, LinkSettings, Tracklet, assign, best_mapping, link
 from tracker.constraints import Conflicts
 from tracker.evidence import Evidence
 
+PEERS = {"OSNet x0.25": "osnet_x0_25_msmt17", "retail-0277": "retail-0277"}
+"""Networks of others, and their names in `embedder_peers`."""
 PRIORS = np.arange(-5.0, 1.1, 0.5)
 Facts = dict[str, Any]
 Embed = Callable[[Pictures], np.ndarray]
@@ -62,12 +65,9 @@ def ours(embedder: Embedder, blind: bool) -> Callable[[Sequence[Track]], list[Tr
 
 def peers(folder: Path, threads: int) -> Iterator[tuple[str, Embed]]:
     """Networks of others, each with what gives unit vectors of crops."""
-    osnet = folder / "osnet_x0_25_msmt17.onnx"
-    retail = folder / "person-reidentification-retail-0277.xml"
-    if osnet.exists():
-        yield "OSNet x0.25", remembering(lambda crops: _osnet(osnet, crops, threads))
-    if retail.exists():
-        yield "retail-0277", remembering(lambda crops: _retail(retail, crops, threads))
+    for name, known_as in PEERS.items():
+        if peer := open_peer(known_as, folder, threads):
+            yield name, remembering(partial(_unit, peer))
 
 
 def linked(
@@ -107,12 +107,11 @@ def cosine(tracks: Sequence[Track], vectors: np.ndarray) -> np.ndarray:
 def disbelief(given: Sequence[Tracklet], calibration: Calibration) -> np.ndarray:
     """Our evidence turned round, ``(n, n)`` in 0..1."""
     evidence = Evidence(calibration, 1.0)
+    evidence.expect(t.embeddings for t in given)
     for tracklet in given:
-        evidence.expect(tracklet.embeddings)
         evidence.put(tracklet.key, tracklet.embeddings)
     every = np.arange(len(given))
-    odds = np.concatenate([evidence.between(every[i : i + 64], every) for i in every[::64]])
-    return (calibration.bound - odds) / (2 * calibration.bound)
+    return (calibration.bound - evidence.between(every, every)) / (2 * calibration.bound)
 
 
 def best_cut(tracks: Sequence[Track], distance: np.ndarray, constraints: Constraints) -> np.ndarray:
@@ -168,12 +167,11 @@ def judged(tracks: Sequence[Track], found: np.ndarray) -> Facts:
     claimed, all_true = _pairs(Counter(found.tolist())), _pairs(Counter(true.tolist()))
     counts = np.zeros((true.max() + 1, found.max() + 1))
     np.add.at(counts, (true, found), [len(t.crops) for t in tracks])
-    rows, columns = assign(counts, 0.5)
     return {
         "precision": right / claimed if claimed else 1.0,
         "recall": right / all_true,
         "f1": 2 * right / (claimed + all_true),
-        "idf1": float(counts[rows, columns].sum() / counts.sum()),
+        "idf1": float(best_mapping(counts) / counts.sum()),
     }
 
 
@@ -201,25 +199,7 @@ def _pairs(sizes: Counter[Any]) -> int:
     return sum(n * (n - 1) // 2 for n in sizes.values())
 
 
-def _osnet(path: Path, crops: Pictures, threads: int) -> np.ndarray:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    out = []
-    for crop in crops:
-        image = (to_input(crop, (256, 128))[..., ::-1] / 255 - mean) / deviation
-        batch = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
-        out.append(session.run(None, {name: batch})[0][0])
-    vectors = np.array(out)
+def _unit(peer: Peer, crops: Pictures) -> np.ndarray:
+    """Unit vectors ``float32 (N, d)``."""
+    vectors = peer.embed(crops).vectors
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def _retail(path: Path, crops: Pictures, threads: int) -> np.ndarray:
-    from training.datasets import Crop
-    from training.teacher import teacher_vectors
-
-    return teacher_vectors(path, [Crop(c, "", -1) for c in crops], threads)

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tracker import overlap
-from tracker.association import assign
+from tracker import assign, best_mapping, overlap
 
 IOU = 0.5
 """Least overlap of a found box with a true one."""
@@ -52,8 +51,7 @@ class Score:
         counts = np.zeros((len(true), len(found)))
         for (t, f), n in self.pairs.items():
             counts[true[t], found[f]] = n
-        rows, columns = assign(counts, 0.5)
-        return 2 * float(counts[rows, columns].sum()) / (self.true + self.found)
+        return 2 * best_mapping(counts) / (self.true + self.found)
 
     def add(
         self,

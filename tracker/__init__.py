@@ -1,6 +1,6 @@
 """Tracks in one camera, identities over cameras."""
 
-from .association import overlap
+from .association import assign, overlap
 from .constraints import Constraints, Judgements
 from .errors import TrackerError
 from .finish import Clock, finish
@@ -31,6 +31,7 @@ __all__ = [
     "TrackerError",
     "TrackerSettings",
     "Tracklet",
+    "assign",
     "best_mapping",
     "finish",
     "link",

@@ -86,11 +86,6 @@ def assign(score: NDArray[np.floating], least: float) -> Pairs:
     return rows, np.asarray(columns, np.int64)[rows]
 
 
-def covered(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Share of each box of a frame that another person hides, as `covered_by`."""
-    return covered_by(boxes, boxes)
-
-
 def covered_by(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
     """Share of each box that nearer people hide: those whose feet are lower in the picture.
 

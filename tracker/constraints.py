@@ -40,11 +40,6 @@ class Constraints:
             return self.travel[pair]
         return -np.inf if self.overlapping is None or pair in self.overlapping else 0.0
 
-    def allow(self, a: Tracklet, b: Tracklet) -> bool:
-        """Whether one person can be in both tracks."""
-        gap = max(a.first - b.last, b.first - a.last)
-        return gap >= self.least_gap(a.camera, b.camera)
-
 
 @dataclass(frozen=True)
 class Judgements:

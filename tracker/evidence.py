@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -47,20 +48,24 @@ class Evidence:
         self._count = np.zeros(0, np.int64)
         self._means: list[Floats] = []
 
-    def expect(self, part: Embeddings) -> None:
-        """Checks that observations are of the model that the first ones were of.
+    def expect(self, parts: Iterable[Embeddings]) -> None:
+        """Checks that observations are of one model, that which the first ones were of.
 
         Raises:
-            TrackerError: when they come from a model with other sub-vector sizes.
+            TrackerError: when they come from models with other sub-vector sizes; then nothing
+                changes.
         """
+        sizes = self.sizes
+        for part in parts:
+            sizes = sizes or part.sizes
+            if part.sizes != sizes:
+                raise TrackerError(
+                    f"tracks of two models, sub-vectors {sizes} and {part.sizes}: "
+                    "embed all with one"
+                )
         if not self.sizes:
-            self.sizes = part.sizes
-            self._means = [np.zeros((0, n), np.float32) for n in prefix_lengths(part.sizes)]
-        if part.sizes != self.sizes:
-            raise TrackerError(
-                f"tracks of two models, sub-vectors {self.sizes} and {part.sizes}: "
-                "embed all with one"
-            )
+            self.sizes = sizes
+            self._means = [np.zeros((0, n), np.float32) for n in prefix_lengths(sizes)]
 
     def put(self, track: int, part: Embeddings) -> None:
         """Takes in the observations of a track, one or more of the model that is expected, or what

@@ -15,8 +15,6 @@ Floats = NDArray[np.float64]
 
 SMOOTH = 0.15
 """Deviation in seconds of the kernel that makes boxes smooth."""
-
-
 REACH = 3.0
 """Deviations to which the kernel reaches."""
 

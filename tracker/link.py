@@ -127,7 +127,7 @@ class Linker:
 
     def forget(self, keys: Iterable[int]) -> None:
         """Drops tracks, those that it does not know passed over."""
-        gone = {key: self._number.pop(key) for key in set(keys) & set(self._number)}
+        gone = {key: self._number.pop(key) for key in sorted(set(keys)) if key in self._number}
         self._shortlist.drop(np.array(sorted(gone.values()), np.int64))
         for key, track in gone.items():
             self._partition.drop(track)
@@ -159,8 +159,7 @@ class Linker:
         heard = sorted((t for t in tracklets if len(t.embeddings)), key=by_content)
         if not heard:
             return [], [], set()
-        for tracklet in heard:
-            self._evidence.expect(tracklet.embeddings)
+        self._evidence.expect(t.embeddings for t in heard)
         homes = {}
         for tracklet in heard:
             number = self._number.get(tracklet.key)

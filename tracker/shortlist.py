@@ -68,7 +68,8 @@ class Shortlist:
         return *self._pairs(touched, old), touched
 
     def drop(self, tracks: Indices) -> None:
-        """Takes tracks out of the lists of others; those that changed are to be looked at again."""
+        """Takes tracks out of the lists of others; their places are free for tracks that come, and
+        how common a track's looks are stays as it was until its list changes again."""
         rows = np.flatnonzero(np.isin(self._partner, tracks).any(axis=1))
         gone = np.isin(self._partner[rows], tracks)
         score = np.where(gone, -np.inf, self._score[rows])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from reid import LevelSet
 
-from .association import covered
+from .association import covered_by
 from .errors import TrackerError
 from .follow import Floats, Follower, Ints, TrackerSettings
 from .track import Observation, State, Track
@@ -86,7 +86,7 @@ class Tracker:
     ) -> list[Track]:
         """Appends observations; returns the confirmed tracks."""
         cut = are_cut(boxes, size)
-        quality = scores * (1 - covered(boxes)) * np.where(cut, 0.5, 1.0)
+        quality = scores * (1 - covered_by(boxes, boxes)) * np.where(cut, 0.5, 1.0)
         rows = zip(
             *(column.tolist() for column in (numbers, boxes, scores, cut, quality)), strict=True
         )

@@ -1,9 +1,9 @@
-"""Tracks of people whose looks are known."""
+"""Tracks of people whose looks are known, and who is who among them."""
 
 import numpy as np
 
 from reid import Calibration, Embeddings
-from tracker import Tracklet
+from tracker import Constraints, Tracklet, link
 
 SIZES = (8, 8, 8)
 CALIBRATION = Calibration(np.full((3, 3), 5.0, np.float32), np.full((3, 3), -8.0, np.float32))
@@ -25,3 +25,16 @@ def tracklet(
     vectors[:, sum(SIZES[:level]) :] = 0
     embeddings = Embeddings(vectors, np.full(3, level, np.int8), np.ones(3, np.float32), SIZES)
     return Tracklet(key, camera, first, first + 3 if last is None else last, embeddings)
+
+
+def groups(
+    tracklets: list[Tracklet], constraints: Constraints | None = None
+) -> set[tuple[int, ...]]:
+    """Keys of the tracks of each identity that the linker finds."""
+    return {i.tracks for i in link(tracklets, CALIBRATION, constraints)}
+
+
+def allowed(constraints: Constraints, a: Tracklet, b: Tracklet) -> bool:
+    """Whether one person can be in both tracks."""
+    gap = max(a.first - b.last, b.first - a.last)
+    return gap >= constraints.least_gap(a.camera, b.camera)

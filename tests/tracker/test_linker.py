@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reid import Calibration, Embeddings
 from tracker import Constraints, Judgements, Linker, LinkSettings, TrackerError, Tracklet, link
 
-from .people import CALIBRATION, tracklet
+from .people import CALIBRATION, allowed, tracklet
 
 Groups = set[tuple[int, ...]]
 
@@ -18,7 +18,7 @@ Groups = set[tuple[int, ...]]
 def held_apart(tracks: list[Tracklet], groups: Groups) -> bool:
     by_key = {t.key: t for t in tracks}
     return all(
-        Constraints().allow(by_key[a], by_key[b]) for g in groups for a in g for b in g if a < b
+        allowed(Constraints(), by_key[a], by_key[b]) for g in groups for a in g for b in g if a < b
     )
 
 
@@ -115,7 +115,7 @@ def test_whatever_comes_grows_and_goes(seed: int, deeds: list[tuple[str, int]]) 
     assert all(of[k] == group for group in of.values() for k in group)
     for group in set(of.values()):
         for a, b in combinations(group, 2):
-            assert Constraints().allow(known[a], known[b])
+            assert allowed(Constraints(), known[a], known[b])
 
 
 def test_people_who_are_easy_to_tell_come_out_as_in_one_go() -> None:
@@ -244,3 +244,14 @@ def test_a_refused_update_changes_nothing() -> None:
     with pytest.raises(TrackerError):
         linker.update([*tracks, strange])
     assert {g.tracks for g in linker.update([tracks[0]])} <= set(before)
+
+
+def test_a_refused_first_update_leaves_the_choice_of_model() -> None:
+    one = np.ones(1, np.float32)
+    other_model = Embeddings(np.ones((1, 4), np.float32), one.astype(np.int8), one, (4,))
+    strange = Tracklet(99, "a", 0, 1, other_model)
+    for only in ([strange], site(4)):
+        linker = Linker(CALIBRATION)
+        with pytest.raises(TrackerError):
+            linker.update([*site(4), strange])
+        assert {k for g in linker.update(only) for k in g.tracks} == {t.key for t in only}

@@ -12,6 +12,8 @@ from tracker.evidence import Evidence
 from tracker.shortlist import RIVALS, Shortlist
 from tracker.tracklet import by_content
 
+from .people import allowed
+
 SIZES = (6, 4, 8)
 TABLE = np.array([[3, 3.5, 4], [3.5, 4.5, 5], [4, 5, 6]], np.float32)
 CALIBRATION = Calibration(TABLE, -TABLE - 1, bound=60)
@@ -49,8 +51,8 @@ def tables(
     tracks: list[Tracklet], constraints: Constraints, witnesses: float
 ) -> tuple[Evidence, Conflicts]:
     evidence, conflicts = Evidence(CALIBRATION, witnesses), Conflicts(constraints)
+    evidence.expect(t.embeddings for t in tracks)
     for i, track in enumerate(tracks):
-        evidence.expect(track.embeddings)
         evidence.put(i, track.embeddings)
         conflicts.put(i, track)
     return evidence, conflicts
@@ -77,7 +79,7 @@ def literal_groups(
     apart = np.zeros((n, n), bool)
     for i in range(n):
         for j in range(n):
-            apart[i, j] = i != j and not constraints.allow(tracks[i], tracks[j])
+            apart[i, j] = i != j and not allowed(constraints, tracks[i], tracks[j])
             if i != j and not apart[i, j]:
                 a, b = tracks[i].embeddings, tracks[j].embeddings
                 cost = min(np.log1p(np.exp((rivals[i] + rivals[j]) / 2)), chosen.crowding)
@@ -155,7 +157,7 @@ def test_shortlist_holds_the_likeliest_pairs_that_are_allowed(
     score = np.full((90, 90), -np.inf)
     for a in range(90):
         for b in range(90):
-            if a != b and SITES[2].allow(tracks[a], tracks[b]):
+            if a != b and allowed(SITES[2], tracks[a], tracks[b]):
                 top = evidence.top[[a, b]]
                 level = int(top.min())
                 means = evidence.means(level)[[a, b]].astype(float)
