@@ -46,11 +46,6 @@ def masked(text: str, secrets: tuple[str, ...]) -> str:
     return text
 
 
-def is_live(source: str) -> bool:
-    """Whether a source of a site file is a stream or a device, and no recording."""
-    return source.isdecimal() or "://" in source or source.startswith(("/dev/video", "${"))
-
-
 def resolve(source: str, folder: Path) -> Address:
     """The address that a site file's source stands for.
 

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.live.address import Address, is_live, resolve
+from pipeline.live.address import Address, resolve
 from pipeline.live.camera import Pauses
 from pipeline.live.ring import SLOTS, Ring, new_memory
 from pipeline.live.states import CameraState
 from pipeline.live.timeline import Timeline
-from pipeline.site import read_site
+from pipeline.site import Camera, read_site
 
 from ..pipeline.conftest import ROOT
 
@@ -54,7 +54,8 @@ def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert resolve("0", tmp_path).url == "/dev/video0"
     assert resolve("a.mp4", tmp_path).url == str(tmp_path / "a.mp4")
-    assert [is_live(s) for s in ("rtsp://h/x", "0", "${WHOLE}", "a.mp4")] == [True] * 3 + [False]
+    sources = ("rtsp://h/x", "0", "${WHOLE}", "a.mp4", None)
+    assert [Camera(source=s).is_live for s in sources] == [True] * 3 + [False] * 2
 
 
 @pytest.mark.parametrize(
