@@ -22,17 +22,18 @@ from pipeline.live.alerts import (
     resemblance,
 )
 from pipeline.live.linker import LiveTrack
-from pipeline.live.webhook import Messenger, Receiver, key_of, signature
+from pipeline.live.webhook import Messenger, Receiver, key_of, post, signature
 from pipeline.site import Alerts
 from reid import Embeddings
-from storage import Alert, Gallery, ObservationRow, TrackUpdate
+from storage import Alert, Gallery, GalleryFull, ObservationRow, TrackUpdate
+from storage.watchlist import WatchList
 from tracker import Observation
 
 from ..pipeline.conftest import figures
 from ..storage.conftest import SIZES, a_jpeg, a_model
 from .clips import access_units, write_units
 from .conftest import FPS
-from .places import free_port, rtsp_server
+from .places import PAGE, free_port, rtsp_server, tcp_place
 from .receiver import is_signed, receiver
 from .watches import ENVIRONMENT, WATCHER, WatchProgram
 
@@ -170,6 +171,46 @@ def test_messages_arrive_when_the_receiver_is_back(gallery: Gallery) -> None:
     assert headers["webhook-id"] == f"alert-{alert.id}"
     assert (content["wanted"], content["camera"]) == ("Anna", "gate")
     assert base64.b64decode(content["picture"]) == gallery.crop(alert.crop or "")
+
+
+REDIRECTION = b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"
+
+
+def test_what_is_no_receiver_gets_it_again(gallery: Gallery) -> None:
+    """Something that is no HTTP, and a redirection, which would lose the message's body."""
+    scene = Scene(gallery, Alerts.model_validate({"webhook": {"url": "http://x"}}))
+    scene.pass_by(0, "gate", time.time())
+    (alert,) = scene.raised
+    with tcp_place(b"SSH-2.0-x\r\n") as shell, tcp_place(PAGE) as page:
+        assert post(Receiver(f"http://127.0.0.1:{shell}/", None), alert, None) == (
+            "the receiver can't be reached (BadStatusLine)"
+        )
+        elsewhere = REDIRECTION % b"http://127.0.0.1:%d/" % page
+        with tcp_place(elsewhere) as moved:
+            assert post(Receiver(f"http://127.0.0.1:{moved}/", None), alert, None) == (
+                "the receiver answers 302"
+            )
+
+
+def test_a_message_is_not_sent_over_and_over_while_the_gallery_is_full(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(gallery, Alerts.model_validate({"webhook": {"url": "http://x"}}))
+    scene.pass_by(0, "gate", time.time())
+    tries = []
+
+    def full(*_: object) -> None:
+        tries.append(1)
+        raise GalleryFull("no room")
+
+    with receiver() as got:
+        with monkeypatch.context() as patch:
+            patch.setattr(WatchList, "sent", full)
+            messenger = Messenger(gallery, Receiver(f"http://127.0.0.1:{got.port}/", None))
+            until(lambda: len(tries) >= 3)
+        until(lambda: gallery.watchlist.alerts()[0].state == "sent")
+        messenger.close()
+    assert len(got.messages) == 1
 
 
 def until(reached, seconds: float = 20.0) -> None:
