@@ -22,12 +22,13 @@ from pipeline.live.alerts import (
     resemblance,
 )
 from pipeline.live.linker import LiveTrack
+from pipeline.live.links import Links
 from pipeline.live.webhook import Messenger, Receiver, key_of, post, signature
-from pipeline.site import Alerts
+from pipeline.site import Alerts, Site
 from reid import Embeddings
 from storage import Alert, Gallery, GalleryFull, ObservationRow, TrackUpdate
 from storage.watchlist import WatchList
-from tracker import Observation
+from tracker import LinkSettings, Observation
 
 from ..pipeline.conftest import figures
 from ..storage.conftest import SIZES, a_jpeg, a_model
@@ -108,6 +109,36 @@ def test_one_alert_a_visit(gallery: Gallery) -> None:
     assert first.log_odds >= first.least > 0
     best = max(gallery.observations(first.track)[:2], key=lambda o: o.quality)
     assert first.crop == best.crop
+
+
+def test_everybody_is_looked_at(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who gave one look and was gone, and who came while the gallery could not be written."""
+    raised: list[Alert | Exception] = []
+    site = Site(alerts=Alerts(false_alarms_per_day=50))
+    links = Links(gallery, MODEL, site, LinkSettings(), raised.append)
+
+    def see(camera: str, times: list[float]) -> None:
+        session = gallery.begin_session(camera, "x", camera, 0, 10)
+        box, vectors = (1.0, 1.0, 20.0, 40.0), looks(0).vectors
+        seen = [
+            Observation(i, at, box, 0.9, 40.0, 3, 0.5, vectors[i]) for i, at in enumerate(times)
+        ]
+        rows = [ObservationRow(o.frame, o.time, box, 0.9, 3, 0.5, o.vector) for o in seen]
+        ids = gallery.append(session.id, len(times), 0, [TrackUpdate(1, rows)])
+        links.put(ids[1], camera, seen)
+
+    see("gate", [10.0])
+    links._round(10.1)
+    assert not raised
+    links._round(14.0)
+    see("hall", [20.0, 20.4])
+    with monkeypatch.context() as patch:
+        patch.setattr(Gallery, "save_identities", lambda *_: (_ for _ in ()).throw(GalleryFull()))
+        with pytest.raises(GalleryFull):
+            links._round(20.5)
+    links._round(20.9)
+    links._round(21.3)
+    assert [a.camera for a in raised if isinstance(a, Alert)] == ["gate", "hall"]
 
 
 def test_the_watch_list_may_change_meanwhile(gallery: Gallery) -> None:
