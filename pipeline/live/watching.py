@@ -218,7 +218,7 @@ class Watch:
             fps=camera.fps,
         )
         with self._lock:
-            self._watched[name] = WatchedCamera((camera, address), live, claim)
+            self._watched[name] = WatchedCamera((camera, address), live, claim, self._links.put)
 
     def _remove(self, name: str) -> None:
         watched = self._watched[name]
@@ -271,7 +271,7 @@ class Watch:
 
     def _store_one(self, watched: WatchedCamera, last: bool = False) -> None:
         try:
-            stored = watched.store(self._gallery, last)
+            watched.store(self._gallery, last)
         except GalleryModelMismatch:
             raise
         except StorageError as error:
@@ -280,8 +280,6 @@ class Watch:
                 self._tell_rarely("gallery", f"{dropped} boxes of {watched.camera.camera} dropped")
             return
         self._trouble = None
-        for track, observations in stored.items():
-            self._links.put(track, watched.camera.camera, observations)
 
     def _tell_rarely(self, event: str, problem: str) -> None:
         now = time.monotonic()
