@@ -36,7 +36,6 @@ class HealthServer:
             raise PipelineError(
                 f"can't listen at {place} ({error.strerror}): choose another with --listen"
             ) from error
-        self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         self._thread = Thread(target=self._server.serve_forever, args=(0.2,), daemon=True)
         self._thread.start()
