@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import QueryError
 from pipeline.live.alerts import (
     Alarm,
     least_resemblance,
@@ -23,6 +24,7 @@ from pipeline.live.alerts import (
 )
 from pipeline.live.linker import LiveTrack
 from pipeline.live.links import Links
+from pipeline.live.wanted import add
 from pipeline.live.webhook import Messenger, Receiver, key_of, post, signature
 from pipeline.site import Alerts, Site
 from reid import Embeddings
@@ -160,6 +162,15 @@ def test_false_alarms_are_no_more_than_was_said(
     share = float((strangers >= least_resemblance(alarms, tracks, wanted)).mean())
     expected = share * tracks * wanted
     assert expected <= alarms + 4 * np.sqrt(tracks * wanted * alarms / 200_000)
+
+
+def test_a_height_that_is_none(tmp_path: Path) -> None:
+    picture = tmp_path / "one.png"
+    cv2.imwrite(str(picture), RNG.integers(0, 255, (90, 30, 3), np.uint8))
+    for height in (0.0, -3.0, float("nan"), float("inf")):
+        with pytest.raises(QueryError, match="must be above 0 px"):
+            add("Anna", [picture], tmp_path / "new.db", height=height)
+    assert not (tmp_path / "new.db").exists()
 
 
 def test_more_pictures_are_surer() -> None:
