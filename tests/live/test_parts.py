@@ -65,6 +65,13 @@ def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [Camera(source=s).is_live for s in sources] == [True] * 3 + [False] * 2
 
 
+def test_what_a_query_holds_spoils_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIN", "7")
+    found = resolve("rtsp://h/x?channel=5&key=word-71&pin=${PIN}", Path())
+    assert found.shown == "rtsp://h/x?***"
+    assert found.masked("word-71 or 7: no picture for 5 s") == "*** or ***: no picture for 5 s"
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
