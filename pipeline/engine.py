@@ -114,9 +114,6 @@ class CameraRun:
         ]
         ids = gallery.append(self.session.id, self.position, self.lost, updates, state)
         stored = {ids[number]: observations for number, observations in self._unsaved.items()}
-        for number in self._unsaved:
-            self._embedded.setdefault(number, float("-inf"))
-        self._unsaved, self._crops = {}, {}
         self._forget()
         if time is not None:
             self._committed_at = time
@@ -130,13 +127,14 @@ class CameraRun:
     def drop(self) -> int:
         """Gives up what waits to be stored; returns how many observations."""
         dropped = self.unsaved
-        for number in self._unsaved:
-            self._embedded.setdefault(number, float("-inf"))
-        self._unsaved, self._crops = {}, {}
+        self._forget()
         return dropped
 
     def _forget(self) -> None:
-        """Lets go of what is stored and over."""
+        """Lets go of what waited to be stored, and of what is over."""
+        for number in self._unsaved:
+            self._embedded.setdefault(number, float("-inf"))
+        self._unsaved, self._crops = {}, {}
         recent = max(RECENT, self._settings.tracker.confirm)
         for number, track in list(self._tracks.items()):
             if track.state is State.ENDED:

@@ -19,7 +19,6 @@ from .errors import CallError, SourceError
 from .files import writable_folder
 from .frame import Frame
 from .linking import Linked, link_gallery
-from .live.address import is_live
 from .outputs import write_boxes, write_identities
 from .report import write_report
 from .settings import Settings
@@ -125,7 +124,7 @@ def process(
 def _recordings(site: Site, folder: Path) -> list[str]:
     """The sources of a site file, which must all be recordings."""
     for name, camera in site.cameras.items():
-        if camera.source and is_live(camera.source):
+        if camera.is_live:
             raise CallError(f"camera {name} is live: use nearfar watch, or name recordings")
     return [f"{n}={folder / c.source}" for n, c in site.cameras.items() if c.source]
 

@@ -83,9 +83,7 @@ def search(
     _check_camera(gallery, camera)
     pixels = read_picture(Path(image)) if isinstance(image, str | Path) else image
     crop = person_in(pixels, box, detector)
-    seen = float(height if height is not None else len(crop))
-    if not 0 < seen < np.inf:
-        raise QueryError(f"--height must be above 0 px, got {seen:g}")
+    seen = true_height(crop, height)
     query = embedder.embed([crop], [seen])
     hits = gallery.search(query, camera=camera, after=after, before=before, top=top)
     if gallery.audit.notes_searches:
@@ -155,6 +153,18 @@ def person_in(
         listed = "; ".join(_written(b) for b in sure)
         raise QueryError(f"{len(sure)} people in the picture; choose one with --box: {listed}")
     return cut_out(image, sure[0])
+
+
+def true_height(crop: NDArray[np.uint8], height: float | None) -> float:
+    """Pixels of a person as the camera saw it: those of the crop where nothing was said.
+
+    Raises:
+        QueryError: what was said is no height.
+    """
+    seen = float(height if height is not None else len(crop))
+    if not 0 < seen < np.inf:
+        raise QueryError(f"--height must be above 0 px, got {seen:g}")
+    return seen
 
 
 def is_one_person(image: NDArray[np.uint8]) -> bool:

@@ -65,6 +65,12 @@ class Camera(_Strict):
     transport: Literal["tcp", "udp"] = "tcp"
     fps: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether its source is a stream or a device, and no recording."""
+        source = self.source or ""
+        return source.isdecimal() or "://" in source or source.startswith(("/dev/video", "${"))
+
 
 class Travel(_Strict):
     """The least seconds that a person needs from one camera to the other."""

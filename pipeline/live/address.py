@@ -14,6 +14,9 @@ from ..errors import SourceError
 Kind = Literal["rtsp", "http", "device", "file"]
 
 HIDDEN = "***"
+LEAST_SECRET = 4
+"""Characters from which what a query holds may be a secret; shorter ones are channels and such, and
+hiding each ``1`` would spoil every message."""
 _SCHEMES: dict[str, Kind] = {"rtsp": "rtsp", "rtsps": "rtsp", "http": "http", "https": "http"}
 _PLACE = re.compile(r"\$\{([^{}]*)\}")
 _MARK = re.compile("\0(\\d+)\0")
@@ -44,11 +47,6 @@ def masked(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
     return text
-
-
-def is_live(source: str) -> bool:
-    """Whether a source of a site file is a stream or a device, and no recording."""
-    return source.isdecimal() or "://" in source or source.startswith(("/dev/video", "${"))
 
 
 def resolve(source: str, folder: Path) -> Address:
@@ -84,7 +82,8 @@ def resolve(source: str, folder: Path) -> Address:
         raise SourceError(f"{scheme}://{HIDDEN} is no address: check host and port") from None
     inside = [v for v in (parts.password, unquote(parts.password or "")) if v]
     if parts.query:
-        inside += [value for _, _, value in (p.partition("=") for p in parts.query.split("&"))]
+        values = [part.partition("=")[2] for part in parts.query.split("&")]
+        inside += [value for value in values if len(value) >= LEAST_SECRET]
     every = tuple(sorted({s for s in (*secrets, *inside) if s}, key=len, reverse=True))
     user = f"{HIDDEN}@" if "@" in parts.netloc else ""
     where = f"[{host}]" if ":" in host else host

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -23,8 +25,8 @@ def ask(place: str) -> dict[str, Any]:
             facts = json.load(answer)
         if "cameras" not in facts:
             raise ValueError
+    except (urllib.error.HTTPError, http.client.HTTPException, ValueError, TypeError) as error:
+        raise PipelineError(f"what listens at {place} is no nearfar watch") from error
     except OSError as error:
         raise PipelineError(f"no watch listens at {place}: start one with nearfar watch") from error
-    except (ValueError, TypeError) as error:
-        raise PipelineError(f"what listens at {place} is no nearfar watch") from error
     return dict(facts)

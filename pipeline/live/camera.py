@@ -117,13 +117,15 @@ class LiveCamera:
         while True:
             with self._lock:
                 newest, self._newest = self._newest, None
+                self._taken += newest is not None
             if newest is None:
                 return None
             self.epoch, index, number, height, width, taken = newest
             image = self._ring.read(number, height, width)
             if image is not None:
-                self._taken += 1
                 return Frame(self.camera, index, taken, image)
+            with self._lock:
+                self._taken -= 1
 
     @property
     def has_new(self) -> bool:

@@ -190,4 +190,5 @@ class LiveLinker:
             del self.tracks[track]
             self._grown.discard(track)
             self._unsaved.pop(track, None)
-        self._linker.forget(tracks)
+        if tracks:
+            self._linker.forget(tracks)

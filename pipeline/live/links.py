@@ -40,18 +40,17 @@ class Links:
         say: Callable[[Alert | Exception], None],
     ) -> None:
         now = time.time()
-        self.alerts, self.info = 0, None
+        self.alerts = 0
+        self.info: GalleryInfo | None = None
         self._gallery, self._say = gallery, say
         self._linker = LiveLinker(
             gallery, model.calibration, model.sizes, site.constraints, settings, now
         )
         self._alarm = Alarm(gallery, model.calibration, model.sizes, site.alerts, self._raised, now)
+        self._fresh: set[int] = set()
         self._news: SimpleQueue[tuple[int, str, Sequence[Observation]]] = SimpleQueue()
         self._stop = Event()
         self._thread = Thread(target=self._run, name="linker", daemon=True)
-
-    alerts: int
-    info: GalleryInfo | None
 
     def start(self) -> None:
         """Begins."""
@@ -89,7 +88,6 @@ class Links:
                     return
 
     def _round(self, now: float) -> None:
-        looked: dict[int, None] = {}
         while True:
             try:
                 number, camera, observations = self._news.get_nowait()
@@ -97,13 +95,14 @@ class Links:
                 break
             self._linker.see(number, camera, observations)
             if any(o.vector is not None for o in observations):
-                looked[number] = None
+                self._fresh.add(number)
         self._linker.link(now)
         self._alarm.refresh(now)
-        for number in looked:
-            track = self._linker.tracks.get(number)
-            if track is not None and track.is_mature(now):
+        self._fresh &= self._linker.tracks.keys()
+        for track in [self._linker.tracks[number] for number in sorted(self._fresh)]:
+            if track.is_mature(now):
                 self._alarm.look(track)
+                self._fresh.remove(track.id)
 
     def _raised(self, alert: Alert) -> None:
         self.alerts += 1

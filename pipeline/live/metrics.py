@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -45,27 +45,27 @@ def plain(health: WatchHealth) -> dict[str, Any]:
     }
 
 
-_CAMERA: tuple[tuple[str, str, str], ...] = (
-    ("frames_total", "counter", "Frames that came."),
-    ("processed_total", "counter", "Frames that went through the stages."),
-    ("dropped_total", "counter", "Frames that came and were passed over."),
-    ("repeated_total", "counter", "Pictures exactly as the one before."),
-    ("lost_total", "counter", "Frames that did not decode."),
-    ("reconnects_total", "counter", "Connections after the first."),
-    ("bad_timestamps_total", "counter", "Timestamps that could not be right."),
-    ("up", "gauge", "Whether the newest real frame is young enough."),
-    ("frame_age_seconds", "gauge", "Age of the newest real frame."),
-    ("delay_seconds", "gauge", "From capture to stored, 95th percentile of the last frames."),
+_CAMERA: tuple[tuple[str, str, str, Callable[[CameraHealth], float | None]], ...] = (
+    ("frames_total", "counter", "Frames that came.", lambda c: c.frames),
+    ("processed_total", "counter", "Frames that went through the stages.", lambda c: c.processed),
+    ("dropped_total", "counter", "Frames that came and were passed over.", lambda c: c.dropped),
+    ("repeated_total", "counter", "Pictures exactly as the one before.", lambda c: c.repeated),
+    ("lost_total", "counter", "Frames that did not decode.", lambda c: c.lost),
+    ("reconnects_total", "counter", "Connections after the first.", lambda c: c.reconnects),
+    ("bad_timestamps_total", "counter", "Timestamps that can't be right.", lambda c: c.bad_stamps),
+    ("up", "gauge", "Whether the newest real frame is young enough.", lambda c: int(not c.stale)),
+    ("frame_age_seconds", "gauge", "Age of the newest real frame.", lambda c: c.age),
+    ("delay_seconds", "gauge", "From capture to stored, 95th percentile.", lambda c: c.delay),
 )
 
 
 def prometheus(health: WatchHealth) -> str:
     """In the text format 0.0.4 of Prometheus."""
     lines: list[str] = []
-    for name, kind, text in _CAMERA:
+    for name, kind, text, value_of in _CAMERA:
         lines += _head(f"nearfar_camera_{name}", kind, text)
         for camera in health.cameras:
-            value = _values(camera)[name]
+            value = value_of(camera)
             if value is not None:
                 lines.append(f'nearfar_camera_{name}{{camera="{_escaped(camera.camera)}"}} {value}')
     lines += _head("nearfar_camera_state", "gauge", "1 for the state that the camera is in.")
@@ -118,21 +118,6 @@ def table(cameras: Iterable[dict[str, Any]]) -> Table:
             Text(c["reason"], style="dim"),
         )
     return view
-
-
-def _values(camera: CameraHealth) -> dict[str, float | int | None]:
-    return {
-        "frames_total": camera.frames,
-        "processed_total": camera.processed,
-        "dropped_total": camera.dropped,
-        "repeated_total": camera.repeated,
-        "lost_total": camera.lost,
-        "reconnects_total": camera.reconnects,
-        "bad_timestamps_total": camera.bad_stamps,
-        "up": int(not camera.stale),
-        "frame_age_seconds": camera.age,
-        "delay_seconds": camera.delay,
-    }
 
 
 def _head(name: str, kind: str, text: str) -> list[str]:

@@ -11,7 +11,6 @@ from storage import Gallery
 
 from ..detect import Detector
 from ..errors import CallError, PipelineError
-from ..settings import Settings
 from ..site import Site, read_site
 from .server import HealthServer
 from .states import CameraState
@@ -28,12 +27,11 @@ def watch(
     detector: str | Path | None = None,
     embedder: str | Path | None = None,
     device: str = "auto",
-    settings: Settings | None = None,
     listen: str | None = None,
-    tell: Tell = lambda _: None,
-    show: Callable[[WatchHealth], None] = lambda _: None,
+    tell: Tell,
+    show: Callable[[WatchHealth], None],
     stop: Event,
-    reload: Event | None = None,
+    reload: Event,
 ) -> None:
     """Watches the cameras of a site file until `stop` is set, or all were files and have ended.
 
@@ -42,7 +40,7 @@ def watch(
         detector, embedder: weights; those that ship if None. device: ``auto``, ``cpu``, ``cuda``.
         listen: ``HOST:PORT`` for the health over HTTP; none if None.
         tell: told each change, from any thread. show: called twice a second.
-        reload: has the site file be read again; it is too when it was edited.
+        reload: has the site file be read again when set; it is too when it was edited.
 
     Raises:
         PipelineError, ReidError, StorageError: one line that says what, which and what to do.
@@ -52,18 +50,16 @@ def watch(
     _require_sources(known, site)
     model, eyes = Embedder.load(embedder, device), Detector.load(detector, device)
     with Gallery.open(gallery, model=model.info, create=True) as opened:
-        running = Watch(known, site.parent, opened, eyes, model, tell, settings)
+        running = Watch(known, site.parent, opened, eyes, model, tell)
         server: HealthServer | None = None
         try:
             if listen is not None:
                 server = HealthServer(listen, running.health)
             tell({"event": "start", "cameras": len(running.health().cameras)})
             while not stop.wait(TURN_SECONDS) and running.failure is None:
-                asked = reload is not None and reload.is_set()
-                if asked or (now := _edited(site)) != edited:
-                    edited = _edited(site) if asked else now
-                    if reload is not None:
-                        reload.clear()
+                before, edited = edited, _edited(site)
+                if edited != before or reload.is_set():
+                    reload.clear()
                     _read_again(site, running, tell)
                 health = running.health()
                 show(health)

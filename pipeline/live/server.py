@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 from ..errors import CallError, PipelineError
 from .metrics import plain, prometheus
@@ -31,12 +33,11 @@ class HealthServer:
             ask = staticmethod(health)
 
         try:
-            self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
+            self._server = _Server((host.strip("[]"), int(port)), Handler)
         except OSError as error:
             raise PipelineError(
                 f"can't listen at {place} ({error.strerror}): choose another with --listen"
             ) from error
-        self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         self._thread = Thread(target=self._server.serve_forever, args=(0.2,), daemon=True)
         self._thread.start()
@@ -46,6 +47,13 @@ class HealthServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of those who went away before they had their answer."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -11,7 +11,7 @@ from reid import Embedder, Embeddings
 from storage import Gallery
 
 from ..engine import encode
-from ..query import Box, person_in, read_picture
+from ..query import Box, person_in, read_picture, true_height
 from .alerts import DAY, least_resemblance, most_resemblance
 
 
@@ -50,8 +50,8 @@ def add(
         QueryError: a picture can't be read or shows nobody, or several. StorageError, ReidError.
     """
     crops = [person_in(read_picture(path), box, None) for path in pictures]
+    heights = [true_height(crop, height) for crop in crops]
     model = Embedder.load(embedder, device)
-    heights = [float(height if height is not None else len(crop)) for crop in crops]
     looks = model.embed(crops, heights)
     with Gallery.open(gallery, model=model.info, create=True) as opened:
         return add_looks(opened, name, looks, [encode(crop) for crop in crops])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..engine import CameraRun, Engine
 from ..frame import Frame
 from ..site import Camera
 from .address import Address
-from .camera import LiveCamera
+from .camera import DELAYS, LiveCamera
 
 COMMIT_SECONDS = 0.25
 """Of capture time after which a camera's results are stored."""
@@ -25,13 +26,16 @@ MOST_UNSAVED = 5000
 SESSION = "live "
 """What the content of a live camera's session begins with."""
 
+Put = Callable[[int, str, Sequence[Observation]], None]
+"""Given a track's id, its camera and observations of it that were stored."""
+
 
 @dataclass
 class WatchedCamera:
     """What the worker keeps of a camera; only its thread uses it.
 
     Args:
-        asked: how it was asked for. claim: that it has on the gallery.
+        asked: how it was asked for. claim: that it has on the gallery. put: given what is stored.
 
     Attributes:
         last_turn: when it was last asked for a frame, on the monotonic clock.
@@ -40,12 +44,13 @@ class WatchedCamera:
     asked: tuple[Camera, Address]
     camera: LiveCamera
     claim: Claim
+    put: Put
     last_turn: float = 0.0
     _run: CameraRun | None = None
     _epoch: int = 0
     _first: int = 0
     _lost_before: int = 0
-    _times: list[float] = field(default_factory=list)
+    _times: deque[float] = field(default_factory=lambda: deque(maxlen=DELAYS))
 
     def next(self, engine: Engine) -> tuple[CameraRun, Frame] | None:
         """The newest frame, if there is a new one, and the run that it belongs to.
@@ -74,32 +79,30 @@ class WatchedCamera:
         idle = time.monotonic() - self.last_turn > COMMIT_SECONDS
         return idle or self._run.wants_commit(self._times[-1])
 
-    def store(self, gallery: Gallery, last: bool = False) -> Mapping[int, Sequence[Observation]]:
+    def store(self, gallery: Gallery, last: bool = False) -> None:
         """Stores what is not stored yet; with `last`, the session is over.
-
-        Returns:
-            The observations that were stored, by the ids of their tracks.
 
         Raises:
             StorageError: it can't be; what was to be stored waits for the next call.
         """
         run, camera = self._run, self.camera
         if run is None:
-            return {}
+            return
         run.lost = camera.lost - self._lost_before
         newest = self._times[-1] if self._times else None
         stored = run.commit(gallery, "stopped" if last else "running", newest)
         camera.delays.extend((time.time() - np.array(self._times)).tolist())
-        self._times = []
+        self._times.clear()
         if last:
             self._run = None
-        return stored
+        for track, observations in stored.items():
+            self.put(track, camera.camera, observations)
 
     def spare_memory(self) -> int:
         """Gives up what waits to be stored, if it is too much; returns how many observations."""
         if self._run is None or self._run.unsaved <= MOST_UNSAVED:
             return 0
-        self._times = []
+        self._times.clear()
         return self._run.drop()
 
     def _begin(self, gallery: Gallery, frame: Frame) -> Session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
@@ -39,7 +39,7 @@ BATCH = 8
 TOLD_SECONDS = 60.0
 """Between two messages of the same trouble."""
 RATE_SECONDS = 10.0
-"""Over which rates and delays are told."""
+"""Over which the rate is told."""
 
 Tell = Callable[[dict[str, Any]], None]
 """Told what happens, as plain values: an ``event`` and what belongs to it."""
@@ -97,11 +97,10 @@ class Watch:
         detector: Detector,
         embedder: Embedder,
         tell: Tell,
-        settings: Settings | None = None,
     ) -> None:
-        settings = replace(settings or Settings(), commit_seconds=COMMIT_SECONDS)
+        settings = Settings(commit_seconds=COMMIT_SECONDS)
         self._engine = Engine(detector, embedder, gallery, site, settings)
-        self._gallery, self._folder, self._tell = gallery, folder, tell
+        self._gallery, self._folder, self._listener = gallery, folder, tell
         self._arrived, self._stop = Event(), Event()
         self._lock = Lock()
         self._watched: dict[str, WatchedCamera] = {}
@@ -110,7 +109,7 @@ class Watch:
         self._steps: deque[tuple[float, int]] = deque(maxlen=1000)
         self._round = time.monotonic()
         self._trouble: str | None = None
-        self._told: dict[str, float] = {}
+        self._told: dict[tuple[str, str], float] = {}
         self.failure: Exception | None = None
         gallery.watchlist.renew(embedding(embedder))
         self._links = Links(gallery, embedder.info, site, settings.link, self._linker_says)
@@ -218,7 +217,7 @@ class Watch:
             fps=camera.fps,
         )
         with self._lock:
-            self._watched[name] = WatchedCamera((camera, address), live, claim)
+            self._watched[name] = WatchedCamera((camera, address), live, claim, self._links.put)
 
     def _remove(self, name: str) -> None:
         watched = self._watched[name]
@@ -238,31 +237,33 @@ class Watch:
         waiting.sort(key=lambda w: w.last_turn)
         if len(waiting) > BATCH:
             self._arrived.set()
-        going: list[WatchedCamera] = []
-        frames: list[tuple[CameraRun, Frame]] = []
+        going: list[tuple[WatchedCamera, tuple[CameraRun, Frame]]] = []
         for watched in waiting[:BATCH]:
             try:
                 taken = watched.next(self._engine)
             except StorageError as error:
-                self._in_trouble(error)
+                self._in_trouble("store", error)
                 continue
             if taken is not None:
-                going.append(watched)
-                frames.append(taken)
+                going.append((watched, taken))
         try:
-            self._engine.step(frames)
+            self._engine.step([taken for _, taken in going])
         except DetectorError:  # before any tracker saw a frame: one of them may be to blame
-            for one in frames:
-                self._step_alone(one)
-        for watched in going:
+            going = [one for one in going if self._well_alone(one[1])]
+        for watched, _ in going:
             watched.camera.processed += 1
-        self._steps.append((time.monotonic(), len(frames)))
+        if going:
+            self._steps.append((time.monotonic(), len(going)))
 
-    def _step_alone(self, one: tuple[CameraRun, Frame]) -> None:
+    def _well_alone(self, one: tuple[CameraRun, Frame]) -> bool:
+        """Takes one frame through the stages; whether that went well."""
         try:
             self._engine.step([one])
         except DetectorError as error:
-            self._tell_rarely("stages", f"{one[0].camera}: {error}")
+            camera = one[0].camera
+            self._tell_rarely("stages", camera, f"{camera}: {error}")
+            return False
+        return True
 
     def _store(self, last: bool = False) -> None:
         for watched in list(self._watched.values()):
@@ -271,35 +272,39 @@ class Watch:
 
     def _store_one(self, watched: WatchedCamera, last: bool = False) -> None:
         try:
-            stored = watched.store(self._gallery, last)
+            watched.store(self._gallery, last)
         except GalleryModelMismatch:
             raise
         except StorageError as error:
-            self._in_trouble(error)
+            self._in_trouble("store", error)
             if dropped := watched.spare_memory():
-                self._tell_rarely("gallery", f"{dropped} boxes of {watched.camera.camera} dropped")
+                camera = watched.camera.camera
+                self._tell_rarely("gallery", camera, f"{dropped} boxes of {camera} dropped")
             return
         self._trouble = None
-        for track, observations in stored.items():
-            self._links.put(track, watched.camera.camera, observations)
 
-    def _tell_rarely(self, event: str, problem: str) -> None:
+    def _tell(self, event: dict[str, Any]) -> None:
+        try:
+            self._listener(event)
+        except Exception as error:  # in whatever thread this is: the watch ends, and says why
+            self.failure = error
+
+    def _tell_rarely(self, event: str, where: str, problem: str) -> None:
         now = time.monotonic()
-        if now - self._told.get(event, float("-inf")) > TOLD_SECONDS:
-            self._told[event] = now
+        if now - self._told.get((event, where), float("-inf")) > TOLD_SECONDS:
+            self._told[event, where] = now
             self._tell({"event": event, "problem": problem})
 
-    def _in_trouble(self, error: StorageError) -> None:
-        if self._trouble is None:
-            self._tell({"event": "gallery", "problem": str(error)})
+    def _in_trouble(self, where: str, error: StorageError) -> None:
         self._trouble = str(error)
+        self._tell_rarely("gallery", where, str(error))
 
     def _linker_says(self, news: Alert | Exception) -> None:
         if isinstance(news, Alert):
             self._messenger.wake.set()
             self._tell({"event": "alert", **facts(news)})
         elif isinstance(news, StorageError) and not isinstance(news, GalleryModelMismatch):
-            self._in_trouble(news)
+            self._in_trouble("link", news)
         else:
             self.failure = news
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import http.client
 import json
 import time
 import urllib.error
@@ -80,6 +81,16 @@ def facts(alert: Alert) -> dict[str, Any]:
     }
 
 
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection: what arrives at the other address has no body."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_Stay)
+
+
 def post(receiver: Receiver, alert: Alert, picture: bytes | None) -> str | None:
     """Sends one alert; why it did not arrive, None if it did."""
     content = {"type": "alert", **facts(alert)}
@@ -95,7 +106,7 @@ def post(receiver: Receiver, alert: Alert, picture: bytes | None) -> str | None:
         headers["webhook-signature"] = signature(receiver.key, message, sent, body)
     try:
         request = urllib.request.Request(receiver.url, body, headers, method="POST")
-        with urllib.request.urlopen(request, timeout=TIMEOUT):
+        with _opener.open(request, timeout=TIMEOUT):
             return None
     except urllib.error.HTTPError as error:
         with error:
@@ -104,7 +115,7 @@ def post(receiver: Receiver, alert: Alert, picture: bytes | None) -> str | None:
         return f"the receiver does not answer within {TIMEOUT:g} s"
     except urllib.error.URLError as error:
         return f"the receiver can't be reached ({getattr(error.reason, 'strerror', None) or 'no'})"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return f"the receiver can't be reached ({type(error).__name__})"
 
 
@@ -115,6 +126,7 @@ class Messenger:
         self.receiver = receiver
         self.wake = Event()
         self._gallery = gallery
+        self._arrived: set[int] = set()
         self._stop = Event()
         self._thread = Thread(target=self._run, name="messenger", daemon=True)
         self._thread.start()
@@ -143,14 +155,19 @@ class Messenger:
 
     def _send(self, receiver: Receiver, alert: Alert) -> None:
         watchlist = self._gallery.watchlist
-        try:
-            picture = None if alert.crop is None else self._gallery.crop(alert.crop)
-        except StorageError:
-            picture = None
-        trouble = post(receiver, alert, picture)
+        trouble = None if alert.id in self._arrived else self._post(receiver, alert)
         if trouble is None:
+            self._arrived.add(alert.id)  # till the gallery has it, which may be full
             watchlist.sent(alert.id)
+            self._arrived.remove(alert.id)
             return
         now = time.time()
         pause = min(MOST_PAUSE, 2.0**alert.attempts)
         watchlist.failed(alert.id, trouble, None if now - alert.time > GIVE_UP else now + pause)
+
+    def _post(self, receiver: Receiver, alert: Alert) -> str | None:
+        try:
+            picture = None if alert.crop is None else self._gallery.crop(alert.crop)
+        except StorageError:
+            picture = None
+        return post(receiver, alert, picture)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import QueryError
 from pipeline.live.alerts import (
     Alarm,
     least_resemblance,
@@ -22,17 +23,20 @@ from pipeline.live.alerts import (
     resemblance,
 )
 from pipeline.live.linker import LiveTrack
-from pipeline.live.webhook import Messenger, Receiver, key_of, signature
-from pipeline.site import Alerts
+from pipeline.live.links import Links
+from pipeline.live.wanted import add
+from pipeline.live.webhook import Messenger, Receiver, key_of, post, signature
+from pipeline.site import Alerts, Site
 from reid import Embeddings
-from storage import Alert, Gallery, ObservationRow, TrackUpdate
-from tracker import Observation
+from storage import Alert, Gallery, GalleryFull, ObservationRow, TrackUpdate
+from storage.watchlist import WatchList
+from tracker import LinkSettings, Observation
 
 from ..pipeline.conftest import figures
 from ..storage.conftest import SIZES, a_jpeg, a_model
 from .clips import access_units, write_units
 from .conftest import FPS
-from .places import free_port, rtsp_server
+from .places import PAGE, free_port, rtsp_server, tcp_place
 from .receiver import is_signed, receiver
 from .watches import ENVIRONMENT, WATCHER, WatchProgram
 
@@ -109,6 +113,36 @@ def test_one_alert_a_visit(gallery: Gallery) -> None:
     assert first.crop == best.crop
 
 
+def test_everybody_is_looked_at(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who gave one look and was gone, and who came while the gallery could not be written."""
+    raised: list[Alert | Exception] = []
+    site = Site(alerts=Alerts(false_alarms_per_day=50))
+    links = Links(gallery, MODEL, site, LinkSettings(), raised.append)
+
+    def see(camera: str, times: list[float]) -> None:
+        session = gallery.begin_session(camera, "x", camera, 0, 10)
+        box, vectors = (1.0, 1.0, 20.0, 40.0), looks(0).vectors
+        seen = [
+            Observation(i, at, box, 0.9, 40.0, 3, 0.5, vectors[i]) for i, at in enumerate(times)
+        ]
+        rows = [ObservationRow(o.frame, o.time, box, 0.9, 3, 0.5, o.vector) for o in seen]
+        ids = gallery.append(session.id, len(times), 0, [TrackUpdate(1, rows)])
+        links.put(ids[1], camera, seen)
+
+    see("gate", [10.0])
+    links._round(10.1)
+    assert not raised
+    links._round(14.0)
+    see("hall", [20.0, 20.4])
+    with monkeypatch.context() as patch:
+        patch.setattr(Gallery, "save_identities", lambda *_: (_ for _ in ()).throw(GalleryFull()))
+        with pytest.raises(GalleryFull):
+            links._round(20.5)
+    links._round(20.9)
+    links._round(21.3)
+    assert [a.camera for a in raised if isinstance(a, Alert)] == ["gate", "hall"]
+
+
 def test_the_watch_list_may_change_meanwhile(gallery: Gallery) -> None:
     scene = Scene(gallery, Alerts())
     gallery.watchlist.add("Bert", looks(1), [a_jpeg(RNG) for _ in range(4)])
@@ -128,6 +162,15 @@ def test_false_alarms_are_no_more_than_was_said(
     share = float((strangers >= least_resemblance(alarms, tracks, wanted)).mean())
     expected = share * tracks * wanted
     assert expected <= alarms + 4 * np.sqrt(tracks * wanted * alarms / 200_000)
+
+
+def test_a_height_that_is_none(tmp_path: Path) -> None:
+    picture = tmp_path / "one.png"
+    cv2.imwrite(str(picture), RNG.integers(0, 255, (90, 30, 3), np.uint8))
+    for height in (0.0, -3.0, float("nan"), float("inf")):
+        with pytest.raises(QueryError, match="must be above 0 px"):
+            add("Anna", [picture], tmp_path / "new.db", height=height)
+    assert not (tmp_path / "new.db").exists()
 
 
 def test_more_pictures_are_surer() -> None:
@@ -170,6 +213,46 @@ def test_messages_arrive_when_the_receiver_is_back(gallery: Gallery) -> None:
     assert headers["webhook-id"] == f"alert-{alert.id}"
     assert (content["wanted"], content["camera"]) == ("Anna", "gate")
     assert base64.b64decode(content["picture"]) == gallery.crop(alert.crop or "")
+
+
+REDIRECTION = b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"
+
+
+def test_what_is_no_receiver_gets_it_again(gallery: Gallery) -> None:
+    """Something that is no HTTP, and a redirection, which would lose the message's body."""
+    scene = Scene(gallery, Alerts.model_validate({"webhook": {"url": "http://x"}}))
+    scene.pass_by(0, "gate", time.time())
+    (alert,) = scene.raised
+    with tcp_place(b"SSH-2.0-x\r\n") as shell, tcp_place(PAGE) as page:
+        assert post(Receiver(f"http://127.0.0.1:{shell}/", None), alert, None) == (
+            "the receiver can't be reached (BadStatusLine)"
+        )
+        elsewhere = REDIRECTION % b"http://127.0.0.1:%d/" % page
+        with tcp_place(elsewhere) as moved:
+            assert post(Receiver(f"http://127.0.0.1:{moved}/", None), alert, None) == (
+                "the receiver answers 302"
+            )
+
+
+def test_a_message_is_not_sent_over_and_over_while_the_gallery_is_full(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(gallery, Alerts.model_validate({"webhook": {"url": "http://x"}}))
+    scene.pass_by(0, "gate", time.time())
+    tries = []
+
+    def full(*_: object) -> None:
+        tries.append(1)
+        raise GalleryFull("no room")
+
+    with receiver() as got:
+        with monkeypatch.context() as patch:
+            patch.setattr(WatchList, "sent", full)
+            messenger = Messenger(gallery, Receiver(f"http://127.0.0.1:{got.port}/", None))
+            until(lambda: len(tries) >= 3)
+        until(lambda: gallery.watchlist.alerts()[0].state == "sent")
+        messenger.close()
+    assert len(got.messages) == 1
 
 
 def until(reached, seconds: float = 20.0) -> None:

@@ -50,7 +50,7 @@ def test_pairs_of_tracks(soak: ModuleType) -> None:
 
 
 def test_the_letterbox(soak: ModuleType) -> None:
-    out = soak.letterbox(np.full((540, 960, 3), 200, np.uint8))
+    out = sys.modules[soak.prepare.__module__].letterbox(np.full((540, 960, 3), 200, np.uint8))
     assert out.shape == (480, 640, 3)
     assert (out[60:420] == 200).all()
     assert (out[:60] == 114).all()

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import socket
+import struct
+import time
+import urllib.request
 from pathlib import Path
+from threading import Event
 from urllib.parse import quote
 
 import numpy as np
@@ -13,12 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.live.address import Address, is_live, resolve
+from pipeline.live.address import Address, resolve
 from pipeline.live.camera import Pauses
 from pipeline.live.ring import SLOTS, Ring, new_memory
+from pipeline.live.server import HealthServer
 from pipeline.live.states import CameraState
 from pipeline.live.timeline import Timeline
-from pipeline.site import read_site
+from pipeline.live.watching import WatchHealth
+from pipeline.site import Camera, read_site
 
 from ..pipeline.conftest import ROOT
 
@@ -54,7 +61,15 @@ def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert resolve("0", tmp_path).url == "/dev/video0"
     assert resolve("a.mp4", tmp_path).url == str(tmp_path / "a.mp4")
-    assert [is_live(s) for s in ("rtsp://h/x", "0", "${WHOLE}", "a.mp4")] == [True] * 3 + [False]
+    sources = ("rtsp://h/x", "0", "${WHOLE}", "a.mp4", None)
+    assert [Camera(source=s).is_live for s in sources] == [True] * 3 + [False] * 2
+
+
+def test_what_a_query_holds_spoils_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIN", "7")
+    found = resolve("rtsp://h/x?channel=5&key=word-71&pin=${PIN}", Path())
+    assert found.shown == "rtsp://h/x?***"
+    assert found.masked("word-71 or 7: no picture for 5 s") == "*** or ***: no picture for 5 s"
 
 
 @pytest.mark.parametrize(
@@ -170,3 +185,26 @@ def test_the_site_file_of_the_docs_is_one(tmp_path: Path) -> None:
     assert site.alerts.webhook is not None
     for state in CameraState:
         assert f"| {state} |" in text
+
+
+def test_who_asks_and_goes_away_leaves_no_trace(capfd: pytest.CaptureFixture[str]) -> None:
+    asked, gone = Event(), Event()
+
+    def health() -> WatchHealth:
+        asked.set()
+        gone.wait(5)
+        return WatchHealth((), 0.0, 0.0, None, 0, None)
+
+    server = HealthServer("127.0.0.1:0", health)
+    for text in (b"GET /metrics HTTP/1.1\r\n\r\n", b"GET /met"):
+        with socket.create_connection(("127.0.0.1", server.port)) as peer:
+            peer.sendall(text)
+            assert asked.wait(5)
+            reset = struct.pack("ii", 1, 0)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        gone.set()
+    time.sleep(0.3)
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz", timeout=5) as got:
+        assert got.read() == b"ok\n"
+    server.close()
+    assert capfd.readouterr().err == ""

@@ -13,6 +13,7 @@ import pytest
 from pipeline.detect import Detector
 from pipeline.errors import DetectorError
 from pipeline.live import camera as camera_module
+from pipeline.live.linker import LiveLinker
 from pipeline.live.watching import Watch
 from pipeline.site import Camera, Site
 from reid import Embedder
@@ -92,6 +93,36 @@ def test_bad_frames_of_one_camera_leave_the_others_alone(here: Here) -> None:
     here.eyes.bad = 0
     before = here.processed("tall")
     here.until(lambda: here.processed("tall") > before + 5)
+
+
+def test_linking_that_fails_is_told_of_once(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def fail(*_: object) -> bool:
+        tries.append(1)
+        raise GalleryFull("no room to link")
+
+    monkeypatch.setattr(LiveLinker, "link", fail)
+    rows = here.gallery.info().observations
+    here.until(lambda: len(tries) > 6)
+    assert here.gallery.info().observations > rows
+    assert here.problems("gallery") == ["no room to link"]
+
+
+def test_who_can_not_be_told_ends_the_watch(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader of the log is gone."""
+
+    def gone(_: object) -> None:
+        raise BrokenPipeError
+
+    here.until(lambda: here.processed("tall") > 3)
+    monkeypatch.setattr(here.watch, "_listener", gone)
+    here.eyes.bad = 200
+    deadline = time.monotonic() + 10
+    while here.watch.failure is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert isinstance(here.watch.failure, BrokenPipeError)
 
 
 def test_a_gallery_that_is_full_for_a_while(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

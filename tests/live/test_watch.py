@@ -266,8 +266,18 @@ def test_live_cameras_are_not_processed(tmp_path: Path) -> None:
 
 
 def test_status_of_nobody(tmp_path: Path) -> None:
-    with tcp_place(PAGE) as page:
-        for port, words in ((1, "no watch listens"), (page, "is no nearfar watch")):
+    other = "is no nearfar watch"
+    with (
+        tcp_place(PAGE) as page,
+        tcp_place(b"SSH-2.0-x\r\n") as shell,
+        tcp_place(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as nothing,
+    ):
+        for port, words in (
+            (1, "no watch listens"),
+            (page, other),
+            (shell, other),
+            (nothing, other),
+        ):
             call = [sys.executable, str(WATCHER), "status", f"127.0.0.1:{port}", "--json"]
             said = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True)
             assert said.returncode == 1
