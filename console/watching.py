@@ -107,7 +107,7 @@ class Live:
             people[sighting.camera].append(seen)
         told = {c["camera"]: c for c in status["cameras"]} if status else {}
         tiles = [_tile(camera, told.get(camera), people[camera]) for camera in {*people, *told}]
-        alerts = [AlertOut.of(a) for a in self._gallery.watchlist.alerts()[-ALERTS:]]
+        alerts = [AlertOut.of(a) for a in self._gallery.watchlist.alerts(last=ALERTS)]
         return LiveOut(
             watch=status is not None,
             trouble=trouble,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +133,11 @@ class Browse:
         with self._database.read() as connection:
             found = reading.sightings(connection, connection.scalars(latest).all())
         return sorted(found.values(), key=lambda s: (s.camera, -s.time, -s.id))
+
+    def gone(self, tracks: Collection[int]) -> set[int]:
+        """Which of some tracks, by their ids, are not in the gallery (any more)."""
+        with self._database.read() as connection:
+            return set(tracks) - reading.present(connection, tracks)
 
     def identity_of(self, tracks: Sequence[int]) -> dict[int, int | None]:
         """The identity of each track that is there."""

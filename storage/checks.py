@@ -44,6 +44,17 @@ def info(connection: Connection, database: Database, model: ModelInfo | None) ->
     )
 
 
+def check(database: Database, crops: Crops) -> list[str]:
+    """See `Gallery.check`."""
+    try:
+        with database.read() as connection:
+            found = problems(connection, database, crops)
+        stray = leftovers(database, crops)
+    except GalleryDamaged as error:
+        return [str(error)]
+    return [*found, *(f"no row names the crop {file}" for file in stray)]
+
+
 def leftovers(database: Database, crops: Crops) -> list[Path]:
     """Files of crops that no row names.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,6 @@ from .backend import Claim
 from .browsing import Browse
 from .crops import Crops
 from .database import Database
-from .errors import GalleryDamaged
 from .life import Life
 from .mending import Repair
 from .models import require_active, settle_model
@@ -272,11 +271,6 @@ class Gallery:
         with self._database.read() as connection:
             return reading.tracks(connection, sizes, self._model_id, looks, *conditions)
 
-    def gone(self, tracks: Collection[int]) -> set[int]:
-        """Which of some tracks, by their ids, are not in the gallery (any more)."""
-        with self._database.read() as connection:
-            return set(tracks) - reading.present(connection, tracks)
-
     def observations(self, track_id: int) -> list[Sighting]:
         """All observations of a track in order of time."""
         with self._database.read() as connection:
@@ -369,23 +363,14 @@ class Gallery:
 
         Reads every crop. Empty when all is well.
         """
-        try:
-            with self._database.read() as connection:
-                found = checks.problems(connection, self._database, self._crops)
-            stray = checks.leftovers(self._database, self._crops)
-        except GalleryDamaged as error:
-            return [str(error)]
-        return [*found, *(f"no row names the crop {file}" for file in stray)]
+        return checks.check(self._database, self._crops)
 
     def repair(self) -> Repair:
         """Mends what can be told from the rest: times, positions, links, files without a row.
 
         What can't (broken pages, vectors, pictures, keys) is left and named.
         """
-        with self._database.read() as connection:
-            pages, _ = self._database.backend.problems(connection)
-        done = [] if pages else mending.mend(self._database, self._crops)
-        return Repair(tuple(done), tuple(self.check()))
+        return mending.repair(self._database, self._crops)
 
     def crop(self, sha: str) -> bytes:
         """The JPEG file's bytes of a picture by its hash."""

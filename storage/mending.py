@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
 
 from . import counters, schema
+from .checks import check
 from .crops import Crops, unnamed
 from .database import Database
 
@@ -20,6 +21,14 @@ class Repair:
 
     done: tuple[str, ...]
     left: tuple[str, ...]
+
+
+def repair(database: Database, crops: Crops) -> Repair:
+    """See `Gallery.repair`."""
+    with database.read() as connection:
+        pages, _ = database.backend.problems(connection)
+    done = [] if pages else mend(database, crops)
+    return Repair(tuple(done), tuple(check(database, crops)))
 
 
 def mend(database: Database, crops: Crops) -> list[str]:

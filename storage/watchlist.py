@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -233,11 +232,16 @@ class WatchList:
         with self._database.read() as connection:
             return _alerts(connection, table.state == "waiting", table.due <= now)
 
-    def alerts(self, *, since: float | None = None) -> list[Alert]:
-        """All alerts whose visit lasted until `since` or later (UTC in seconds), oldest first."""
+    def alerts(self, *, since: float | None = None, last: int | None = None) -> list[Alert]:
+        """All alerts, or some of them, oldest first.
+
+        Args:
+            since: those whose visit lasted until then or later, UTC seconds.
+            last: as many of the newest at most.
+        """
         condition = [] if since is None else [schema.Alert.seen >= since]
         with self._database.read() as connection:
-            return _alerts(connection, *condition)
+            return _alerts(connection, *condition, last=last)
 
     def tracks_since(self, since: float) -> int:
         """How many tracks began at or after a time, UTC seconds."""
@@ -255,9 +259,9 @@ class WatchList:
         audit.append(connection, self._actor, action, facts)
 
 
-def _alerts(connection: Connection, *conditions: object) -> list[Alert]:
+def _alerts(connection: Connection, *conditions: object, last: int | None = None) -> list[Alert]:
     table, camera, track = schema.Alert, schema.Camera, schema.Track
-    rows: Iterable[Any] = connection.execute(
+    rows = connection.execute(
         select(
             table.id,
             table.wanted,
@@ -277,6 +281,7 @@ def _alerts(connection: Connection, *conditions: object) -> list[Alert]:
         .join(camera, table.camera_id == camera.id)
         .join(track, table.track_id == track.id)
         .where(*conditions)  # type: ignore[arg-type]
-        .order_by(table.id)
-    )
-    return [Alert(*row) for row in rows]
+        .order_by(table.id.desc())
+        .limit(last)
+    ).all()
+    return [Alert(*row) for row in reversed(rows)]

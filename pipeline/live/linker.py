@@ -136,7 +136,7 @@ class LiveLinker:
         """
         self._forget(now)
         if now - self._said_at > SAID_SECONDS or now < self._said_at:
-            self._drop(self._gallery.gone(self.tracks))
+            self._drop(self._gallery.browse.gone(self.tracks))
             self._begin(now)
         ready = [self.tracks[t] for t in self._grown if self.tracks[t].is_mature(now)]
         self._grown -= {track.id for track in ready}
@@ -151,7 +151,7 @@ class LiveLinker:
                 {track: support for track, (_, support) in self._unsaved.items()},
             )
         except StorageError:
-            self._drop(self._gallery.gone(self.tracks))
+            self._drop(self._gallery.browse.gone(self.tracks))
             raise
         self._unsaved = {}
         return True

@@ -80,6 +80,7 @@ def test_the_message_of_an_alert(gallery: Gallery) -> None:
     assert (again.attempts, again.trouble, again.state) == (1, "refused", "waiting")
     watchlist.still_seen(first.id, 75.0)
     assert [a.id for a in watchlist.alerts(since=70.0)] == [first.id]
+    assert watchlist.alerts(last=1) == watchlist.alerts()[-1:]
     watchlist.sent(first.id)
     assert watchlist.waiting(1e12) == []
     assert [(a.state, a.attempts, a.trouble) for a in watchlist.alerts()] == [
