@@ -120,21 +120,23 @@ def measure(rows: int, people: int, searches: int) -> dict[str, float]:
         command = [sys.executable, "-u", "-c", SERVE, "serve", "--gallery", str(place)]
         command += ["--port", "0", "--watch", "none"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as console:
-            assert console.stdout is not None
-            address = console.stdout.readline().split()[2]
-            first: list[float] = []
-            one_user(address, asked, 1, first)
-            spent: list[float] = []
-            users = [
-                threading.Thread(target=one_user, args=(address, asked[u:], searches, spent))
-                for u in range(people)
-            ]
-            for user in users:
-                user.start()
-            for user in users:
-                user.join()
-            live = live_share(address, console.pid)
-            console.terminate()
+            try:
+                assert console.stdout is not None
+                address = console.stdout.readline().split()[2]
+                first: list[float] = []
+                one_user(address, asked, 1, first)
+                spent: list[float] = []
+                users = [
+                    threading.Thread(target=one_user, args=(address, asked[u:], searches, spent))
+                    for u in range(people)
+                ]
+                for user in users:
+                    user.start()
+                for user in users:
+                    user.join()
+                live = live_share(address, console.pid)
+            finally:
+                console.terminate()
     if len(spent) < people * searches:
         raise SystemExit(f"{people * searches - len(spent)} searches failed: see above")
     return {

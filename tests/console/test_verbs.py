@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from console.verbs import _listener
 from storage import Gallery
 
 NEARFAR = [sys.executable, "-c", "from pipeline.cli import main; main()"]
@@ -40,7 +41,11 @@ def served(place: Path) -> Iterator[str]:
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as running:
         assert running.stdout is not None
-        yield running.stdout.readline().split()[2]
+        try:
+            yield running.stdout.readline().split()[2]
+        except BaseException:
+            running.kill()
+            raise
         running.send_signal(signal.SIGTERM)
         assert running.wait(20) in (0, -signal.SIGTERM, 143)
 
@@ -49,6 +54,11 @@ def test_the_console_answers_until_it_is_told_to_stop(place: Path) -> None:
     with served(place) as address:
         assert address.startswith("http://127.0.0.1:")
         assert "Search with a picture" in httpx2.get(address, timeout=20).text
+
+
+def test_the_address_that_is_told_answers_at_once() -> None:
+    with _listener("127.0.0.1", 0) as listener:
+        socket.create_connection(listener.getsockname(), timeout=5).close()
 
 
 def test_behind_a_proxy_that_speaks_https(place: Path) -> None:
