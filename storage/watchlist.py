@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -261,7 +262,7 @@ class WatchList:
 
 def _alerts(connection: Connection, *conditions: object, last: int | None = None) -> list[Alert]:
     table, camera, track = schema.Alert, schema.Camera, schema.Track
-    rows = connection.execute(
+    rows: Sequence[Any] = connection.execute(
         select(
             table.id,
             table.wanted,
