@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 
 from pipeline.linking import LOOKS
+from pipeline.motchallenge import read_truth
+from pipeline.sources import Source
 from samples import Scene
 from samples.schedule import TRAVEL
 from tracker import Constraints
@@ -97,6 +99,42 @@ def scene(seed: int = 31, people: int = 40, cameras: int = 6) -> tuple[list[Trac
     return tracks, Constraints(travel={frozenset(pair): TRAVEL for pair in pairs})
 
 
+CLIPS = ("campus_cam1", "campus_cam2", "campus_cam3", "campus_cam4")
+SHRUNK_CLIPS = ("campus_cam1", "campus_cam3")
+
+
+def campus(folder: Path, shrunken: bool) -> list[Track]:
+    """A track for each person and view of the four campus clips that people told apart by eye.
+
+    Args:
+        folder: with the clips.
+        shrunken: two of the views at a third of their size.
+    """
+    tracks = []
+    for name in CLIPS:
+        truth = read_truth(Path(__file__).parent / "campus" / f"{name}.txt")
+        seen: dict[int, list[tuple[float, np.ndarray]]] = {}
+        for frame in Source(name, folder / f"{name}.webm", 0.0, 10.0, None).frames():
+            for row in np.flatnonzero(truth.frames == frame.index + 1):
+                x, y, w, h = truth.boxes[row]
+                crop = frame.image[round(y) : round(y + h), round(x) : round(x + w)]
+                if shrunken and name in SHRUNK_CLIPS:
+                    crop = _sized(crop, len(crop) / 3)
+                seen.setdefault(int(truth.ids[row]), []).append((frame.time, crop.copy()))
+        for person, looks in seen.items():
+            kept = np.linspace(0, len(looks) - 1, min(len(looks), LOOKS)).astype(int)
+            crops = [looks[k][1] for k in kept]
+            first, last = looks[0][0], looks[-1][0]
+            tracks.append(Track(str(person), name, first, last, crops, (1.0,) * len(crops)))
+    return tracks
+
+
+def _sized(crop: np.ndarray, height: float) -> np.ndarray:
+    """A crop shrunk to a height in pixels."""
+    width = max(round(crop.shape[1] * height / len(crop)), 1)
+    return cv2.resize(crop, (width, max(round(height), 1)), interpolation=cv2.INTER_AREA)
+
+
 def _whole(image: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray | None:
     """The crop of a box; None where the frame's edge cuts the person."""
     x, y, w, h = box
@@ -110,11 +148,7 @@ def shrunk(tracks: Sequence[Track], height: int | None) -> list[Track]:
     if height is None:
         return list(tracks)
 
-    def small(crop: np.ndarray) -> np.ndarray:
-        width = max(round(crop.shape[1] * height / len(crop)), 1)
-        return cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)
-
     return [
-        replace(t, crops=[small(c) for c in t.crops]) if t.camera in SHRUNK_CAMERAS else t
+        replace(t, crops=[_sized(c, height) for c in t.crops]) if t.camera in SHRUNK_CAMERAS else t
         for t in tracks
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -160,14 +160,27 @@ def conflicts(tracks: Sequence[Track], constraints: Constraints) -> Conflicts:
 
 
 def judged(tracks: Sequence[Track], found: np.ndarray) -> Facts:
-    """Pairwise precision, recall and F1 of tracks, IDF1 of crops."""
+    """Pairwise precision, recall and F1 of tracks, IDF1 of crops; how many of the people who pass
+    several cameras are in one identity in two of them, and how many tracks are with somebody else
+    than most of their identity."""
     names = {p: i for i, p in enumerate(sorted({t.person for t in tracks}))}
     true = np.array([names[t.person] for t in tracks])
     right = _pairs(Counter(zip(true.tolist(), found.tolist(), strict=True)))
     claimed, all_true = _pairs(Counter(found.tolist())), _pairs(Counter(true.tolist()))
     counts = np.zeros((true.max() + 1, found.max() + 1))
     np.add.at(counts, (true, found), [len(t.crops) for t in tracks])
+    seen, met = defaultdict(set), defaultdict(set)
+    for person, identity, track in zip(true.tolist(), found.tolist(), tracks, strict=True):
+        seen[person].add(track.camera)
+        met[person, identity].add(track.camera)
+    passing = {person for person, cameras in seen.items() if len(cameras) > 1}
+    linked_people = {person for (person, _), cameras in met.items() if len(cameras) > 1}
+    groups = np.zeros(counts.shape, int)
+    np.add.at(groups, (true, found), 1)
     return {
+        "people": len(passing),
+        "linked": len(linked_people),
+        "wrong": int(len(tracks) - groups.max(axis=0).sum()),
         "precision": right / claimed if claimed else 1.0,
         "recall": right / all_true,
         "f1": 2 * right / (claimed + all_true),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tracker import LinkSettings, TrackerSettings
+from tracker import TrackerSettings
 
 OF_THE_DETECTOR = TrackerSettings(high=0.4, low=0.15)
 """The tracker's scores for the packaged detector, which gives far people low ones."""
@@ -41,4 +41,3 @@ class Settings:
     commit_seconds: float = 5.0
     tracker: TrackerSettings = field(default_factory=lambda: OF_THE_DETECTOR)
     embed: EmbedSettings = field(default_factory=EmbedSettings)
-    link: LinkSettings = field(default_factory=LinkSettings)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from tracker import Constraints
+from tracker import Constraints, LinkSettings
 
 from .errors import SiteError
 from .files import can_name_files
@@ -103,6 +103,16 @@ class Alerts(_Strict):
     webhook: Webhook | None = None
 
 
+class Linking(_Strict):
+    """How much it takes to link over cameras.
+
+    Args:
+        prior: see `LinkSettings`; below the default fewer are linked, and fewer wrongly.
+    """
+
+    prior: float = Field(default=LinkSettings().prior, allow_inf_nan=False)
+
+
 class Site(_Strict):
     """A whole site.
 
@@ -113,7 +123,13 @@ class Site(_Strict):
     cameras: dict[Name, Camera] = Field(default_factory=dict)
     overlaps: list[Pair] | None = None
     travel: list[Travel] = Field(default_factory=list)
+    linking: Linking = Field(default_factory=Linking)
     alerts: Alerts = Field(default_factory=Alerts)
+
+    @property
+    def link(self) -> LinkSettings:
+        """What the linker is told."""
+        return LinkSettings(prior=self.linking.prior)
 
     @property
     def starts(self) -> dict[str, float]:

@@ -34,7 +34,7 @@ class LinkSettings:
             it saves time, and misses people among thousands who look alike from afar.
     """
 
-    prior: float = -1.5
+    prior: float = -1.25
     witnesses: float = 3.0
     crowding: float = 4.0
     candidates: int = 32

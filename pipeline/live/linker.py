@@ -109,16 +109,17 @@ class LiveLinker:
         self.tracks: dict[int, LiveTrack] = {}
         self._grown: set[int] = set()
         self._unsaved: dict[int, tuple[int, float]] = {}
-        self._kept_to: tuple[Judgements, Constraints] | None = None
+        self._kept_to: tuple[Judgements, Constraints, LinkSettings] | None = None
         for t in gallery.tracks(looks=LOOKS, after=now - MEMORY_SECONDS):
             self.tracks[t.id] = LiveTrack(t.id, t.camera, t.first, t.last)
             self.tracks[t.id].recall(t.times, t.embeddings)
         self._begin(now)
 
-    def change(self, constraints: Constraints) -> None:
-        """Keeps to other constraints from the next round on."""
-        if constraints != self._constraints:
-            self._constraints, self._said_at = constraints, float("-inf")
+    def change(self, constraints: Constraints, settings: LinkSettings) -> None:
+        """Keeps to other constraints and settings from the next round on."""
+        if (constraints, settings) != (self._constraints, self._settings):
+            self._constraints, self._settings = constraints, settings
+            self._said_at = float("-inf")
 
     def see(self, track: int, camera: str, observations: Sequence[Observation]) -> None:
         """Takes in observations that were stored."""
@@ -159,7 +160,7 @@ class LiveLinker:
     def _begin(self, now: float) -> None:
         """Begins with the identities that are stored, if people said something new."""
         said = self._gallery.people.judgements()
-        fresh = (said, self._constraints)
+        fresh = (said, self._constraints, self._settings)
         self._said_at = now
         if fresh == self._kept_to:
             return

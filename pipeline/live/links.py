@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 from reid import ModelInfo
 from storage import Alert, Gallery, GalleryInfo, StorageError
-from tracker import LinkSettings, Observation
+from tracker import Observation
 
 from ..site import Site
 from .alerts import Alarm
@@ -36,7 +36,6 @@ class Links:
         gallery: Gallery,
         model: ModelInfo,
         site: Site,
-        settings: LinkSettings,
         say: Callable[[Alert | Exception], None],
     ) -> None:
         now = time.time()
@@ -44,7 +43,7 @@ class Links:
         self.info: GalleryInfo | None = None
         self._gallery, self._say = gallery, say
         self._linker = LiveLinker(
-            gallery, model.calibration, model.sizes, site.constraints, settings, now
+            gallery, model.calibration, model.sizes, site.constraints, site.link, now
         )
         self._alarm = Alarm(gallery, model.calibration, model.sizes, site.alerts, self._raised, now)
         self._fresh: set[int] = set()
@@ -61,8 +60,8 @@ class Links:
         self._news.put((track, camera, observations))
 
     def change(self, site: Site) -> None:
-        """Keeps to another site's constraints and alerts from now on."""
-        self._linker.change(site.constraints)
+        """Keeps to what another site says of links and alerts from now on."""
+        self._linker.change(site.constraints, site.link)
         self._alarm.settings = site.alerts
 
     def close(self) -> None:

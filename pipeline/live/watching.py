@@ -112,7 +112,7 @@ class Watch:
         self._told: dict[tuple[str, str], float] = {}
         self.failure: Exception | None = None
         gallery.watchlist.renew(embedding(embedder))
-        self._links = Links(gallery, embedder.info, site, settings.link, self._linker_says)
+        self._links = Links(gallery, embedder.info, site, self._linker_says)
         receiver = _receiver(site, folder)
         try:
             self._change(site)

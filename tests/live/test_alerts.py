@@ -30,7 +30,7 @@ from pipeline.site import Alerts, Site
 from reid import Embeddings
 from storage import Alert, Gallery, GalleryFull, ObservationRow, TrackUpdate
 from storage.watchlist import WatchList
-from tracker import LinkSettings, Observation
+from tracker import Observation
 
 from ..pipeline.conftest import figures
 from ..storage.conftest import SIZES, a_jpeg, a_model
@@ -117,7 +117,7 @@ def test_everybody_is_looked_at(gallery: Gallery, monkeypatch: pytest.MonkeyPatc
     """Who gave one look and was gone, and who came while the gallery could not be written."""
     raised: list[Alert | Exception] = []
     site = Site(alerts=Alerts(false_alarms_per_day=50))
-    links = Links(gallery, MODEL, site, LinkSettings(), raised.append)
+    links = Links(gallery, MODEL, site, raised.append)
 
     def see(camera: str, times: list[float]) -> None:
         session = gallery.begin_session(camera, "x", camera, 0, 10)

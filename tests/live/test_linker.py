@@ -90,9 +90,7 @@ def test_one_look_is_enough_once_the_person_is_gone(site: Site) -> None:
 
 
 def test_later_evidence_merges_and_the_history_is_kept(site: Site) -> None:
-    site.linker._settings = LinkSettings(prior=-30)
-    site.linker._kept_to = None
-    site.linker._begin(0.0)
+    site.linker.change(Constraints(), LinkSettings(prior=-30))
     a, b = site.see(0, "near", 1, [1.0, 1.4]), site.see(0, "far", 1, [9.0, 9.4])
     site.linker.link(9.5)
     assert len(set(site.who().values())) == 2
@@ -128,7 +126,8 @@ def test_what_people_say_while_it_runs(site: Site) -> None:
 
 
 def test_constraints_may_change(site: Site) -> None:
-    site.linker.change(Constraints(travel={frozenset(("near", "far")): 60.0}))
+    travel = {frozenset(("near", "far")): 60.0}
+    site.linker.change(Constraints(travel=travel), LinkSettings())
     a, b = site.see(0, "near", 1, [1.0, 1.4]), site.see(0, "far", 1, [9.0, 9.4])
     site.linker.link(9.5)
     assert site.who()[a] != site.who()[b]

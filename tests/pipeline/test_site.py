@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.errors import SiteError
 from pipeline.site import Site, read_site
+from tracker import LinkSettings
 
 GOOD = """
 cameras:
@@ -23,6 +24,8 @@ overlaps:
 travel:
   - between: [near, far]
     seconds: 4.5
+linking:
+  prior: -4
 """
 
 NOON = 1767268800.0
@@ -43,12 +46,14 @@ def test_a_good_file(path: Path) -> None:
     assert site.native_scale("near") == site.native_scale("unheard of") == 1
     assert site.constraints.overlapping == {frozenset(("near", "hall"))}
     assert site.constraints.travel == {frozenset(("near", "far")): 4.5}
+    assert site.link == LinkSettings(prior=-4)
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "cameras: {}\n"])
 def test_an_empty_file(path: Path, text: str) -> None:
     path.write_text(text)
     assert read_site(path) == Site()
+    assert read_site(path).link == LinkSettings()
 
 
 WRONG = [
@@ -75,6 +80,7 @@ WRONG = [
     ("cameras:\n  a: [\n", 3, "not YAML", "expected"),
     ('cameras:\n  a: {start: "\x01"}\n', 2, "not YAML", "character"),
     ("a: 1\n---\nb: 1\n", 2, "not YAML", "another document"),
+    ("linking:\n  prior: .nan\n", 2, "linking.prior", "finite"),
     ("- a\n- b\n", 1, "the whole file", "keys and values"),
     ("just words\n", 1, "the whole file", "keys and values"),
 ]

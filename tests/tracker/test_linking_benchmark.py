@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.linking_sets import Track
+from benchmarks.linking_sides import judged
+from pipeline.motchallenge import read_truth
 from samples import write_people
 
 SCRIPT = str(Path(__file__).parents[2] / "benchmarks" / "linking.py")
+TRUTH = Path(SCRIPT).parent / "campus"
 
 
 def test_a_small_set_and_a_cost(tmp_path: Path) -> None:
@@ -41,3 +47,26 @@ def test_a_small_set_and_a_cost(tmp_path: Path) -> None:
             assert all(0 <= figures[k] <= 1 for k in ("precision", "recall", "f1", "idf1"))
         assert sides["nearfar, best prior"]["f1"] >= sides["nearfar"]["f1"]
     assert (tmp_path / "cost.png").stat().st_size > 1000
+
+
+def test_the_truth_of_the_campus_clips() -> None:
+    views: dict[int, set[str]] = defaultdict(set)
+    for file in sorted(TRUTH.glob("*.txt")):
+        table = read_truth(file)
+        x, y, w, h = table.boxes.T
+        assert ((x >= 0) & (y >= 0) & (x + w <= 960) & (y + h <= 540) & (h >= 30)).all()
+        assert 1 <= table.frames.min() <= table.frames.max() <= 150
+        for person in set(table.ids.tolist()):
+            views[person].add(file.stem)
+    assert set().union(*views.values()) == {f"campus_cam{n}" for n in (1, 2, 3, 4)}
+    assert sorted(len(v) > 1 for v in views.values()) == [False] * 4 + [True] * 26
+
+
+def test_people_linked_and_tracks_gone_wrong() -> None:
+    tracks = [
+        Track(person, camera, 0.0, 1.0, [np.zeros((4, 2, 3), np.uint8)], (1.0,))
+        for person, camera in ("a1", "a2", "a3", "b1", "b2", "c1")
+    ]
+    facts = judged(tracks, np.array([0, 0, 0, 0, 1, 2]))
+    assert (facts["people"], facts["linked"], facts["wrong"]) == (2, 1, 1)
+    assert (facts["precision"], facts["recall"]) == (3 / 6, 3 / 4)
