@@ -79,6 +79,9 @@ def process(
     device: DeviceOption = "auto",
     fps: Annotated[float | None, typer.Option(min=0.01, help="frames a second to look at")] = None,
     save_video: Annotated[bool, typer.Option(help="write annotated H.264 videos")] = False,
+    ray: Annotated[
+        str | None, typer.Option(help="address of a Ray cluster that does the work, or local")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find and link the people of several recordings.
@@ -102,6 +105,7 @@ def process(
             device=device,
             settings=Settings(fps=fps),
             save_video=save_video,
+            ray=ray,
             progress=bars.update,
             stop=stop,
         )

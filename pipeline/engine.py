@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 from time import perf_counter
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +19,7 @@ from reid import Embedder
 from storage import Gallery, ObservationRow, Session, TrackUpdate
 from tracker import Observation, State, Track, Tracker
 
-from .detect import Detector
+from .detect import Detections, Detector
 from .errors import SourceError
 from .frame import Frame
 from .outputs import iso
@@ -34,6 +36,9 @@ LEAST_CROP = (12, 4)
 
 RECENT = 10
 """Observations of a track that stay in memory once they are stored."""
+
+CHECKPOINT = 1
+"""Version of what a run leaves for the next one; others are not understood."""
 
 SAME_START = 1e-3
 """Seconds that two starts of one recording may differ."""
@@ -56,17 +61,37 @@ class Tally:
         self.seconds[name] += perf_counter() - start
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a detector found in one frame.
+
+    Args:
+        index, time: of the frame. size: its height and width in pixels.
+        boxes: ``float32 (N, 4)`` x, y, w, h in pixels. scores: ``float32 (N,)``.
+    """
+
+    index: int
+    time: float
+    size: tuple[int, int]
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
 class CameraRun:
     """One camera's state in a run: tracker, and what is not committed yet.
 
     Args:
         camera: its name. session: that its results go to.
+
+    Attributes:
+        position: frames that are done. boxes: of tracks, in this run. lost: frames, over all runs.
     """
 
     def __init__(self, camera: str, session: Session, tracker: Tracker, settings: Settings) -> None:
         self.camera, self.session, self.tracker = camera, session, tracker
         self.position = session.position
         self.lost = session.frames_lost
+        self.boxes = 0
         self._settings = settings
         self._committed_at = float("-inf")
         self._unsaved: dict[int, list[Observation]] = {}
@@ -74,34 +99,46 @@ class CameraRun:
         self._embedded: dict[int, float] = {}
         self._tracks: dict[int, Track] = {}
 
-    def take(self, frame: Frame, tracks: Sequence[Track]) -> list[Track]:
-        """Notes a frame's observations; returns the tracks whose newest one wants an embedding."""
-        self.position = frame.index + 1
+    def follow(self, seen: Seen) -> list[tuple[int, Observation]]:
+        """Takes a frame's detections to the tracker and notes the observations.
+
+        Returns:
+            Numbers of tracks and their newest observations, of which embeddings are wanted.
+        """
+        self.position = seen.index + 1
         if self._committed_at == float("-inf"):
-            self._committed_at = frame.time
+            self._committed_at = seen.time
         due = []
-        for track in tracks:
+        for track in self.tracker.update(seen.index, seen.time, seen.boxes, seen.scores, seen.size):
+            self.boxes += 1
             self._tracks[track.number] = track
             if track.number in self._unsaved or track.number in self._embedded:
                 self._unsaved.setdefault(track.number, []).append(track.last)
             else:
                 self._unsaved[track.number] = list(track.observations)
-            if self._is_due(track, self._settings.embed):
-                due.append(track)
+            if self._is_due(track, seen.size, self._settings.embed):
+                self._embedded[track.number] = track.last.time
+                due.append((track.number, track.last))
         return due
 
-    def keep(self, track: Track, vector: NDArray[np.float32], crop: bytes) -> None:
-        """Adds the embedding and the picture of a track's newest observation."""
-        track.last.vector = vector
-        self._embedded[track.number] = track.last.time
-        self._crops[track.number, track.last.frame] = crop
+    def keep(
+        self, number: int, observation: Observation, vector: NDArray[np.float32], crop: bytes
+    ) -> None:
+        """Adds the embedding and the picture of an observation of a track that `follow` named."""
+        observation.vector = vector
+        self._crops[number, observation.frame] = crop
 
     def wants_commit(self, time: float) -> bool:
         """Whether enough capture time has passed since the last commit."""
         return time - self._committed_at >= self._settings.commit_seconds
 
     def commit(
-        self, gallery: Gallery, state: str, time: float | None = None
+        self,
+        gallery: Gallery,
+        state: str,
+        time: float | None = None,
+        checkpoint: str | None = None,
+        failure: str | None = None,
     ) -> dict[int, list[Observation]]:
         """Stores what is not stored yet, in one transaction with the position.
 
@@ -112,7 +149,9 @@ class CameraRun:
             TrackUpdate(number, [self._row(number, o) for o in observations])
             for number, observations in self._unsaved.items()
         ]
-        ids = gallery.append(self.session.id, self.position, self.lost, updates, state)
+        ids = gallery.append(
+            self.session.id, self.position, self.lost, updates, state, checkpoint, failure
+        )
         stored = {ids[number]: observations for number, observations in self._unsaved.items()}
         self._forget()
         if time is not None:
@@ -132,9 +171,13 @@ class CameraRun:
 
     def _forget(self) -> None:
         """Lets go of what waited to be stored, and of what is over."""
+        self._settle()
+        self._unsaved, self._crops = {}, {}
+
+    def _settle(self) -> None:
+        """Keeps in mind no more than what the frames to come need."""
         for number in self._unsaved:
             self._embedded.setdefault(number, float("-inf"))
-        self._unsaved, self._crops = {}, {}
         recent = max(RECENT, self._settings.tracker.confirm)
         for number, track in list(self._tracks.items()):
             if track.state is State.ENDED:
@@ -143,8 +186,11 @@ class CameraRun:
             else:
                 del track.observations[1:-recent]
 
-    def _is_due(self, track: Track, settings: EmbedSettings) -> bool:
+    def _is_due(self, track: Track, size: tuple[int, int], settings: EmbedSettings) -> bool:
         newest = track.last
+        left, top, right, bottom = part_of(size, newest.box)
+        if bottom - top < LEAST_CROP[0] or right - left < LEAST_CROP[1]:
+            return False
         if newest.quality < settings.quality:
             return False
         last = self._embedded.get(track.number, float("-inf"))
@@ -157,7 +203,7 @@ class CameraRun:
 
 
 class FileRun(CameraRun):
-    """One recording's state in a run, and its reader."""
+    """One recording's state in a run, and its reader once it is opened."""
 
     def __init__(
         self, source: Source, session: Session, tracker: Tracker, settings: Settings
@@ -166,7 +212,13 @@ class FileRun(CameraRun):
         self.source = source
         self.done = session.state == "done"
         self.failure: str | None = None
-        self.reader = None if self.done else Reader(source, session.position, settings.fps)
+        if not self.done and session.checkpoint:
+            self._restore(json.loads(session.checkpoint))
+        self.reader: Reader | None = None
+
+    def open(self) -> None:
+        """Begins to read, behind the last committed frame."""
+        self.reader = Reader(self.source, self.position, self._settings.fps)
 
     def next(self) -> Frame | None:
         """The next frame; None at the end, or where the source can't be read any further."""
@@ -177,9 +229,28 @@ class FileRun(CameraRun):
             return None
 
     def store(self, gallery: Gallery, state: str, time: float | None = None) -> None:
-        """Commits, with the frames that were lost so far."""
+        """Commits, with the frames that were lost so far and where the next run goes on."""
         self.lost = self.source.lost
-        self.commit(gallery, state, time)
+        checkpoint = None if state == "done" else self.checkpoint()
+        self.commit(gallery, state, time, checkpoint, self.failure)
+
+    def checkpoint(self) -> str:
+        """What the next run needs to go on as if this one had."""
+        self._settle()
+        return json.dumps(
+            {
+                "version": CHECKPOINT,
+                "tracker": self.tracker.state(),
+                "embedded": list(self._embedded.items()),
+            }
+        )
+
+    def _restore(self, checkpoint: dict[str, Any]) -> None:
+        """Goes on from a `checkpoint`; one of another version is not understood, and tracks end."""
+        if checkpoint["version"] == CHECKPOINT:
+            self.tracker.restore(checkpoint["tracker"])
+            self._tracks = dict(self.tracker.tracks)
+            self._embedded = dict(checkpoint["embedded"])
 
     def end(self, gallery: Gallery) -> None:
         """Stores the rest: the source was read to its end, or failed."""
@@ -227,8 +298,10 @@ class Engine:
         runs: list[FileRun] = []
         try:
             for source in sources:
-                runs.append(self._begin(source))
-            active = [r for r in runs if r.reader]
+                runs.append(self.begin(source))
+            active = [r for r in runs if not r.done]
+            for run in active:
+                run.open()
             while active and not (stop and stop.is_set()):
                 active = self._step(active, progress)
             for run in active:
@@ -236,11 +309,22 @@ class Engine:
         finally:
             for run in runs:
                 run.close()
+            self.tally.boxes = sum(run.boxes for run in runs)
         return runs
 
-    def _begin(self, source: Source) -> FileRun:
+    def begin(self, source: Source) -> FileRun:
+        """What goes on with a source where the gallery's last run over it left off.
+
+        Raises:
+            SourceError: the source is stored with another start.
+        """
         session = self.gallery.begin_session(
-            source.camera, source.path.name, source.content(), source.start, source.fps
+            source.camera,
+            source.path.name,
+            source.content(),
+            source.start,
+            source.fps,
+            source.count,
         )
         if abs(session.start - source.start) > SAME_START:
             raise SourceError(
@@ -288,35 +372,39 @@ class Engine:
             return
         with self.tally.stage("detect"):
             found = self.detector.detect([frame.image for _, frame in going])
-        due: list[tuple[CameraRun, Frame, Track]] = []
+        due: list[tuple[CameraRun, NDArray[np.uint8], int, Observation]] = []
         with self.tally.stage("track"):
             for (run, frame), detections in zip(going, found, strict=True):
-                h, w = frame.image.shape[:2]
-                tracks = run.tracker.update(
-                    frame.index, frame.time, detections.boxes, detections.scores, (h, w)
-                )
-                self.tally.boxes += len(tracks)
-                due += [(run, frame, track) for track in run.take(frame, tracks)]
+                seen = seen_in(frame, detections)
+                due += [(run, frame.image, *wanted) for wanted in run.follow(seen)]
         with self.tally.stage("embed"):
-            self._embed(due)
+            crops = [cut_out(image, o.box) for _, image, _, o in due]
+            vectors = self.embedder.embed(crops, levels=[o.level for *_, o in due]).vectors
+            for (run, _, number, o), crop, vector in zip(due, crops, vectors, strict=True):
+                run.keep(number, o, vector, encode(crop, self.settings.embed.crop_quality))
         self.tally.frames += len(going)
+        self.tally.embeddings += len(due)
 
-    def _embed(self, due: Sequence[tuple[CameraRun, Frame, Track]]) -> None:
-        crops = [(*item, cut_out(item[1].image, item[2].last.box)) for item in due]
-        crops = [
-            c for c in crops if c[3].shape[0] >= LEAST_CROP[0] and c[3].shape[1] >= LEAST_CROP[1]
-        ]
-        found = self.embedder.embed([c[3] for c in crops], levels=[c[2].last.level for c in crops])
-        self.tally.embeddings += len(crops)
-        for (run, _, track, crop), vector in zip(crops, found.vectors, strict=True):
-            run.keep(track, vector, encode(crop, self.settings.embed.crop_quality))
+
+def seen_in(frame: Frame, detections: Detections) -> Seen:
+    """What a detector found in a frame, without its picture."""
+    height, width = frame.image.shape[:2]
+    return Seen(frame.index, frame.time, (height, width), detections.boxes, detections.scores)
+
+
+def part_of(size: tuple[int, int], box: Sequence[float]) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a box x, y, w, h in whole pixels of a frame of some size
+    (height, width); right and bottom are the first outside."""
+    x, y, w, h = box
+    left, top = min(max(0, int(x)), size[1]), min(max(0, int(y)), size[0])
+    right, bottom = min(max(left, round(x + w)), size[1]), min(max(top, round(y + h)), size[0])
+    return left, top, right, bottom
 
 
 def cut_out(image: NDArray[np.uint8], box: Sequence[float]) -> NDArray[np.uint8]:
     """The part of `image` inside a box x, y, w, h in pixels, cut to the frame."""
-    x, y, w, h = box
-    left, top = max(0, int(x)), max(0, int(y))
-    return image[top : max(top, round(y + h)), left : max(left, round(x + w))]
+    left, top, right, bottom = part_of((image.shape[0], image.shape[1]), box)
+    return image[top:bottom, left:right]
 
 
 def encode(crop: NDArray[np.uint8], quality: int = 90) -> bytes:

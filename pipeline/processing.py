@@ -72,6 +72,7 @@ def process(
     device: str = "auto",
     settings: Settings | None = None,
     save_video: bool = False,
+    ray: str | None = None,
     progress: Progress | None = None,
     stop: Event | None = None,
 ) -> Result:
@@ -85,6 +86,7 @@ def process(
         site: a site file, or one that was read.
         detector, embedder: weights; those that ship if None.
         device: ``auto``, ``cpu`` or ``cuda``.
+        ray: address of a Ray cluster whose workers decode, detect and embed, or ``local``.
         save_video: also write ``<camera>.mp4`` with boxes and identities; none of a source that
             failed.
         progress: told camera, frames done, frames in all.
@@ -111,7 +113,13 @@ def process(
         _spare_sources(found, folder)
     with Gallery.open(gallery, model=model.info, create=True) as opened:
         engine = Engine(eyes, model, opened, known, settings)
-        runs = engine.run(found, progress, stop)
+        if ray is None:
+            runs = engine.run(found, progress, stop)
+        else:
+            from .cluster import Models, over_workers
+
+            models = Models(detector, embedder, device)
+            runs = over_workers(ray, models, engine, found, progress, stop)
         with engine.tally.stage("link"):
             linked = link_gallery(opened, model.info.calibration, known.constraints, known.link)
         report = _write(folder, opened, runs, linked, save_video)

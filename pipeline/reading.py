@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from queue import Empty, Full, Queue
 from threading import Event, Thread
+from typing import Protocol, TypeVar
 
 from .frame import Frame
 from .sources import Source
@@ -46,8 +47,8 @@ class Reader:
 
     def _fill(self, first: int, fps: float | None) -> None:
         try:
-            for frame in thinned(self.source.frames(first), fps):
-                if not self._put(frame):
+            for frame in thinned(self.source.frames(), fps):
+                if frame.index >= first and not self._put(frame):
                     return
             self._put(None)
         except BaseException as error:
@@ -63,7 +64,17 @@ class Reader:
         return False
 
 
-def thinned(frames: Iterator[Frame], fps: float | None) -> Iterator[Frame]:
+class Timed(Protocol):
+    """Something with a time of capture in seconds."""
+
+    @property
+    def time(self) -> float: ...
+
+
+T = TypeVar("T", bound=Timed)
+
+
+def thinned(frames: Iterator[T], fps: float | None) -> Iterator[T]:
     """`frames` at no more than `fps` a second, evenly by their time."""
     due = float("-inf")
     for frame in frames:

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import SourceError
 from .files import can_name_files
@@ -43,8 +44,8 @@ class Source:
     count: int | None
     lost: int = 0
 
-    def frames(self, first: int = 0) -> Iterator[Frame]:
-        """Frames from index `first` on, in order, with times that always advance.
+    def frames(self) -> Iterator[Frame]:
+        """Frames in order, with times that always advance.
 
         What decodes is kept; what is missing or damaged is counted in `lost`.
 
@@ -60,8 +61,7 @@ class Source:
                 if time <= before:
                     time = before + 1 / self.fps
                 before = time
-                if index >= first:
-                    yield Frame(self.camera, index, time, image)
+                yield Frame(self.camera, index, time, image)
         except (av.FFmpegError, OSError) as error:
             raise SourceError(
                 f"{self.path} can't be read any further ({_reason(error)})"
@@ -162,15 +162,26 @@ def _named(argument: str) -> tuple[str | None, str]:
     return None, argument
 
 
-Decoded = Iterator[tuple[int, float | None, np.ndarray]]
+Decoded = Iterator[tuple[int, float | None, NDArray[np.uint8]]]
 """Index, seconds from the first frame (None where they are not known) and picture."""
+
+
+def picture(file: Path) -> NDArray[np.uint8] | None:
+    """A file's picture, ``uint8 (H, W, 3)`` BGR; None if there is none that can be read."""
+    data = np.frombuffer(file.read_bytes(), np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    return None if image is None else image.astype(np.uint8, copy=False)
+
+
+def bgr(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """A decoded frame, ``uint8 (H, W, 3)``."""
+    return frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
 
 
 def _pictures(source: Source) -> Decoded:
     """Pictures of a folder; one that can't be read leaves a gap."""
     for index, file in enumerate(picture_files(source.path)):
-        data = np.frombuffer(file.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        image = picture(file)
         if image is None:
             source.lost += 1
         else:
@@ -187,7 +198,7 @@ def _video(source: Source) -> Decoded:
             if frame.time is not None and first is None:
                 first = frame.time
             offset = frame.time - first if frame.time is not None and first is not None else None
-            yield index, offset, frame.to_ndarray(format="bgr24")
+            yield index, offset, bgr(frame)
     missing = (source.count or 0) - (index + 1)
     if source.count and missing - source.lost > 0.02 * source.count + 1:  # counts may be guesses
         source.lost = missing

@@ -174,7 +174,13 @@ class Gallery:
         return Browse(self._database, sizes, self._model_id)
 
     def begin_session(
-        self, camera: str, source: str, content: str, start: float, fps: float
+        self,
+        camera: str,
+        source: str,
+        content: str,
+        start: float,
+        fps: float,
+        frames: int | None = None,
     ) -> Session:
         """The session of one source on one camera, where a run starts or goes on.
 
@@ -184,13 +190,13 @@ class Gallery:
             content: a hash of what the source holds. The same content on the same camera is the
                 same session: the run goes on at its `position`, and is over if `state` is ``done``.
             start: capture time of frame 0, UTC seconds.
-            fps: frames a second of the source.
+            fps: frames a second of the source. frames: how many it should have, if that is known.
 
         Returns:
             The session; a known one keeps the source, start and fps it was begun with.
         """
         with self._database.write() as connection:
-            return writing.begin_session(connection, camera, source, content, start, fps)
+            return writing.begin_session(connection, camera, source, content, start, fps, frames)
 
     def append(
         self,
@@ -199,6 +205,8 @@ class Gallery:
         frames_lost: int,
         tracks: Sequence[TrackUpdate],
         state: str = "running",
+        checkpoint: str | None = None,
+        failure: str | None = None,
     ) -> dict[int, int]:
         """Stores new results and the position they bring the session to, all or nothing.
 
@@ -207,6 +215,8 @@ class Gallery:
             frames_lost: frames that could not be decoded, over the whole session so far.
             tracks: new observations, of frames below `position`.
             state: ``running``, ``stopped`` (to be continued) or ``done``.
+            checkpoint: what a later run needs to go on from `position`, in place of the last one.
+            failure: why the run can't go on.
 
         Returns:
             The ids of the tracks by their numbers.
@@ -219,7 +229,9 @@ class Gallery:
         batch = writing.Batch(tracks, position=position, model=self.model)
         with self._database.write() as connection:
             require_active(connection, self._database.name, self._model_id)
-            writing.advance(connection, session_id, position, frames_lost, state)
+            writing.advance(
+                connection, session_id, position, frames_lost, state, checkpoint, failure
+            )
             return writing.add(connection, session_id, batch, self._crops, self._model_id)
 
     def save_identities(

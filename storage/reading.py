@@ -40,6 +40,10 @@ def sessions(connection: Connection, *conditions: Any) -> list[Session]:
             session.position,
             session.frames_lost,
             largest + 1,
+            session.frames,
+            session.checkpoint,
+            session.failure,
+            session.updated,
         )
         .join(camera)
         .where(*conditions)

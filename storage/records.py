@@ -55,7 +55,9 @@ class Session:
     """One run over one source.
 
     `position` frames are committed: a run that continues starts at that index. Its tracker numbers
-    new tracks from `next_number` on, since the numbers below are taken.
+    new tracks from `next_number` on, since the numbers below are taken, or from its `checkpoint`.
+    `frames` are how many the source should have, `failure` is why the last run could not go on,
+    `updated` when it last stored something, UTC seconds.
     """
 
     id: int
@@ -68,6 +70,10 @@ class Session:
     position: int
     frames_lost: int
     next_number: int
+    frames: int | None = None
+    checkpoint: str | None = None
+    failure: str | None = None
+    updated: float = 0.0
 
 
 @dataclass(frozen=True)

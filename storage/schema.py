@@ -58,7 +58,11 @@ class Camera(Base):
 
 
 class Session(Base):
-    """One run over one source; `position` counts the frames whose results are committed."""
+    """One run over one source; `position` counts the frames whose results are committed.
+
+    `checkpoint` is what the run's tracker had in mind there, `frames` how many the source should
+    have, `failure` why the run could not go on; all may be unknown.
+    """
 
     __tablename__ = "session"
     __table_args__ = (
@@ -74,6 +78,9 @@ class Session(Base):
     state: Mapped[str]
     position: Mapped[int]
     frames_lost: Mapped[int]
+    frames: Mapped[int | None]
+    checkpoint: Mapped[str | None]
+    failure: Mapped[str | None]
     created: Mapped[float]
     updated: Mapped[float]
 

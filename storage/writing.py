@@ -19,7 +19,13 @@ STATES = ("running", "stopped", "done")
 
 
 def begin_session(
-    connection: Connection, camera: str, source: str, content: str, start: float, fps: float
+    connection: Connection,
+    camera: str,
+    source: str,
+    content: str,
+    start: float,
+    fps: float,
+    frames: int | None,
 ) -> Session:
     """The session of this content on this camera, made if it is not there yet."""
     known = reading.sessions(
@@ -44,6 +50,7 @@ def begin_session(
             state="running",
             position=0,
             frames_lost=0,
+            frames=frames,
             created=now,
             updated=now,
         )
@@ -53,7 +60,13 @@ def begin_session(
 
 
 def advance(
-    connection: Connection, session_id: int, position: int, frames_lost: int, state: str
+    connection: Connection,
+    session_id: int,
+    position: int,
+    frames_lost: int,
+    state: str,
+    checkpoint: str | None,
+    failure: str | None,
 ) -> None:
     """Moves a session on.
 
@@ -74,7 +87,12 @@ def advance(
         update(schema.Session)
         .where(schema.Session.id == session_id)
         .values(
-            position=int(position), frames_lost=int(frames_lost), state=state, updated=time.time()
+            position=int(position),
+            frames_lost=int(frames_lost),
+            state=state,
+            checkpoint=checkpoint,
+            failure=failure,
+            updated=time.time(),
         )
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,27 @@ class Follower:
         self._numbers = np.zeros(0, np.int64)
         self._counts = np.zeros(0, np.int64)
         self._seen_at = np.zeros(0)
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on from here, as plain values that JSON can hold."""
+        return {
+            "time": self.time,
+            "next": self._next,
+            "numbers": self._numbers.tolist(),
+            "counts": self._counts.tolist(),
+            "seen_at": self._seen_at.tolist(),
+            "motion": {name: values.tolist() for name, values in vars(self._motion).items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a `state`."""
+        self.time, self._next = state["time"], state["next"]
+        self._numbers = np.array(state["numbers"], np.int64)
+        self._counts = np.array(state["counts"], np.int64)
+        self._seen_at = np.array(state["seen_at"], np.float64)
+        self._motion = Motion(
+            **{name: np.array(v, np.float64).reshape(-1, 4) for name, v in state["motion"].items()}
+        )
 
     @property
     def busy(self) -> bool:

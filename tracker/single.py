@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +42,40 @@ class Tracker:
         self._scale = native_scale
         self._follower = Follower(self.settings, first_number)
         self._tracks: dict[int, Track] = {}
+
+    @property
+    def tracks(self) -> dict[int, Track]:
+        """Tracks under way by number; those that are not confirmed yet too."""
+        return self._tracks
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on from here, as plain values that JSON can hold; vectors are
+        left out."""
+        return {
+            "follower": self._follower.state(),
+            "tracks": [
+                {
+                    "number": track.number,
+                    "state": track.state.value,
+                    "observations": [asdict(o) | {"vector": None} for o in track.observations],
+                }
+                for track in self._tracks.values()
+            ],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from the `state` of a tracker of the same camera: what follows is as if there had
+        been one tracker."""
+        self._follower.restore(state["follower"])
+        self._tracks = {
+            track["number"]: Track(
+                self.camera,
+                track["number"],
+                State(track["state"]),
+                [Observation(**o | {"box": tuple(o["box"])}) for o in track["observations"]],
+            )
+            for track in state["tracks"]
+        }
 
     def update(
         self,

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from pipeline import Detector, PipelineError, Result, Settings, process
-from pipeline.engine import RECENT, CameraRun, Engine
+from pipeline.engine import RECENT, CameraRun, Engine, Seen
 from pipeline.errors import CallError
-from pipeline.frame import Frame
 from pipeline.site import Camera, Site
 from pipeline.sources import find_sources
 from reid import Embedder, LevelSet
@@ -226,14 +225,10 @@ def test_what_is_dropped_leaves_memory() -> None:
     session = Session(1, "gate", "x", "x", 0.0, 10.0, "running", 0, 0, 1)
     tracker = Tracker("gate", LevelSet((32, 64, 128)))
     run = CameraRun("gate", session, tracker, Settings())
-    image = np.zeros((240, 320, 3), np.uint8)
     for index in range(400):
         boxes = [[10, 50, 30, 80]] + [[100 + index % 100, 50, 30, 80]] * (index % 100 < 40)
         scores = np.full(len(boxes), 0.9, np.float32)
-        tracks = tracker.update(
-            index, index / 10, np.array(boxes, np.float32), scores, image.shape[:2]
-        )
-        run.take(Frame("gate", index, index / 10, image), tracks)
+        run.follow(Seen(index, index / 10, (240, 320), np.array(boxes, np.float32), scores))
     assert len(run._tracks) == 5
     assert run.drop() > 500
     assert run.unsaved == 0

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,11 +13,14 @@ SIZE = (540, 960)
 
 
 def follow(
-    tracker: Tracker, boxes_by_frame: list[list[tuple[float, ...]]], fps: float = 10.0
+    tracker: Tracker,
+    boxes_by_frame: list[list[tuple[float, ...]]],
+    fps: float = 10.0,
+    first: int = 0,
 ) -> list[list[tuple[int, tuple[float, ...]]]]:
     """Numbers and boxes of confirmed tracks, frame by frame; a fifth value is the score."""
     out = []
-    for i, boxes in enumerate(boxes_by_frame):
+    for i, boxes in enumerate(boxes_by_frame, first):
         array = np.array([b[:4] for b in boxes], np.float32).reshape(-1, 4)
         scores = np.array([b[4] if len(b) > 4 else 0.9 for b in boxes], np.float32)
         seen = tracker.update(i, i / fps, array, scores, SIZE)
@@ -120,3 +125,26 @@ def test_any_boxes_give_unique_numbers_and_known_boxes(seed: int) -> None:
         assert len({t.number for t in seen}) == len(seen)
         given_boxes = {tuple(float(v) for v in b) for b in boxes}
         assert all(t.last.box in given_boxes and t.state is State.TRACKED for t in seen)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 30))
+def test_a_tracker_goes_on_from_its_state(seed: int, cut: int) -> None:
+    generator = np.random.default_rng(seed)
+    walks = [
+        walk(
+            *generator.uniform(50, 700, 2), generator.uniform(-9, 9), 30, generator.uniform(20, 99)
+        )
+        for _ in range(4)
+    ]
+    frames = [
+        [(*w[i], float(generator.uniform(0.05, 1))) for w in walks if generator.random() < 0.8]
+        for i in range(30)
+    ]
+    one, first, second = (Tracker("a", LEVELS) for _ in range(3))
+    whole = follow(one, frames)
+    begun = follow(first, frames[:cut])
+    second.restore(json.loads(json.dumps(first.state())))
+    rest = follow(second, frames[cut:], first=cut)
+    assert [*begun, *rest] == whole
+    assert second.state() == one.state()

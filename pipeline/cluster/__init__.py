@@ -1,0 +1,6 @@
+"""Recordings over many machines: Ray runs the work, one process keeps order and writes."""
+
+from .spread import over_workers
+from .work import Models
+
+__all__ = ["Models", "over_workers"]

@@ -1,0 +1,110 @@
+"""Ray as the engine that runs the work; nothing else of nearfar knows it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from ..errors import CallError, PipelineError
+from . import work
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+try:
+    import ray
+except ImportError as missing:
+    raise CallError(f"--ray needs what pip install 'nearfar[ray]' installs ({missing})") from None
+
+RETRIES = 10
+"""How often a task begins anew when its worker or node dies."""
+GPU_SHARE = 0.25
+"""Part of a GPU that a task asks for where the models run on one."""
+
+Ref = Any
+"""A result that is not there yet."""
+
+
+class Workers:
+    """The workers of a cluster.
+
+    Args:
+        address: of a cluster (``ray://HOST:10001``, ``HOST:6379``, ``auto``), or ``local`` for
+            workers on this machine that end with this process.
+        models: what they open.
+
+    Raises:
+        PipelineError: no cluster answers there.
+    """
+
+    def __init__(self, address: str, models: work.Models) -> None:
+        told: dict[str, Any] = {
+            "configure_logging": False,
+            "log_to_driver": False,
+            "namespace": "nearfar",
+        }
+        try:
+            if address == "local":
+                ray.init(include_dashboard=False, **told)
+            else:
+                ray.init(address=address, **told)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise PipelineError(f"no Ray cluster at {address}: {reason}") from error
+        needs: dict[str, Any] = {"num_cpus": 1, "max_retries": RETRIES}
+        if models.device == "cuda":
+            needs["num_gpus"] = GPU_SHARE
+        self._models = ray.put(models)
+        self._detect = ray.remote(**needs)(work.detect)
+        self._embed = ray.remote(**needs)(work.embed)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        ray.shutdown()
+
+    @property
+    def count(self) -> int:
+        """Tasks that can run at a time, now."""
+        return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    def detect(self, *arguments: Any) -> Ref:
+        """Begins `work.detect`; its arguments but the models."""
+        return self._detect.remote(self._models, *arguments)
+
+    def embed(self, *arguments: Any) -> Ref:
+        """Begins `work.embed`; its arguments but the models."""
+        return self._embed.remote(self._models, *arguments)
+
+    @staticmethod
+    def ready(refs: Sequence[Ref], seconds: float) -> list[Ref]:
+        """Those that are there, after waiting for one at most so long."""
+        return ray.wait(list(refs), num_returns=1, timeout=seconds)[0] if refs else []
+
+    @staticmethod
+    def result(ref: Ref) -> Any:
+        """What the task returned; raises what it raised.
+
+        Raises:
+            PipelineError: its workers died time and again.
+        """
+        try:
+            return ray.get(ref)
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except ray.exceptions.RayError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise PipelineError(f"the workers failed: {reason}") from error
+
+    @staticmethod
+    def cancel(refs: Sequence[Ref]) -> None:
+        """Calls off what is not there yet."""
+        for ref in refs:
+            ray.cancel(ref, force=False)

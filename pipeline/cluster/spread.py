@@ -1,0 +1,196 @@
+"""The engine over a cluster: workers look at pieces, this process follows, keeps order and stores.
+
+Detection is what costs, and needs no memory of other frames: pieces of all recordings go to the
+workers as they are free. Tracks need the detections of all frames in order, and little else: they
+are followed here, piece after piece, so that a cut leaves no trace. Then workers embed what the
+tracks want of a piece, and the piece is stored with all that the next one needs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Event
+
+from storage import Gallery
+from tracker import Observation
+
+from ..engine import Engine, FileRun, Progress
+from ..errors import PipelineError
+from ..sources import Source
+from .pieces import Piece, UnevenSource, cut
+from .ray import Ref, Workers
+from .work import Detected, Models, Wanted
+
+PIECE_SECONDS = 30.0
+"""Of capture time in a piece, at least: what is done again when all is lost."""
+AHEAD = 2
+"""Tasks a worker that wait or run at a time."""
+LOOK_SECONDS = 0.2
+
+
+class File:
+    """One recording's way through the cluster.
+
+    Args:
+        run: its tracker, and what is not stored yet. pieces: from the run's position on.
+    """
+
+    def __init__(self, run: FileRun, pieces: Sequence[Piece]) -> None:
+        self.run = run
+        self.waiting = deque(pieces)
+        self.asked: deque[Piece] = deque()
+        self.detected: dict[int, Detected | PipelineError] = {}
+        self.embedding = False
+        self._stored = (run.position, run.lost, run.session.checkpoint)
+
+    @property
+    def over(self) -> bool:
+        """Whether all of it is stored, or it failed."""
+        return bool(self.run.failure) or not (self.waiting or self.asked or self.embedding)
+
+    def next(self) -> tuple[Piece, Detected | PipelineError] | None:
+        """The piece that follows what is stored, once it is there."""
+        if self.embedding or not self.asked or self.asked[0].first not in self.detected:
+            return None
+        piece = self.asked.popleft()
+        return piece, self.detected.pop(piece.first)
+
+    def take_whole(self, first: int) -> None:
+        """Takes the rest from a frame on as it comes: it can't be read in pieces."""
+        self.asked.clear()
+        self.detected.clear()
+        self.waiting = deque([Piece(first)])
+
+    def store(self, gallery: Gallery) -> None:
+        """Commits a piece."""
+        checkpoint = self.run.checkpoint()
+        self.run.lost = self.run.source.lost
+        self.run.commit(gallery, "running", checkpoint=checkpoint)
+        self._stored = (self.run.position, self.run.lost, checkpoint)
+
+    def end(self, gallery: Gallery) -> None:
+        """All is stored, or the run is to stop: what is half done will be done again."""
+        self.run.drop()
+        position, lost, checkpoint = self._stored
+        self.run.position, self.run.lost, self.run.done = position, lost, self.over
+        if self.run.failure:
+            self.run.done = False
+        state = "done" if self.run.done else "stopped"
+        kept = None if self.run.done else checkpoint
+        self.run.commit(gallery, state, checkpoint=kept, failure=self.run.failure)
+
+
+def over_workers(
+    address: str,
+    models: Models,
+    engine: Engine,
+    sources: Sequence[Source],
+    progress: Progress | None = None,
+    stop: Event | None = None,
+) -> list[FileRun]:
+    """As `Engine.run`, with the workers of a Ray cluster.
+
+    Args:
+        address: see `Workers`. models: what workers open. engine: whose gallery, settings and
+            tally are used.
+
+    Raises:
+        PipelineError: no cluster answers there.
+    """
+    with Workers(address, models) as workers:
+        return Spread(workers, engine).run(sources, progress, stop)
+
+
+class Spread:
+    """Hands recordings to workers, piece by piece, and stores what comes back."""
+
+    def __init__(self, workers: Workers, engine: Engine) -> None:
+        self._workers, self._engine = workers, engine
+        self._todo: dict[Ref, Callable[[Ref], None]] = {}
+        self._progress: Progress | None = None
+
+    def run(
+        self, sources: Sequence[Source], progress: Progress | None = None, stop: Event | None = None
+    ) -> list[FileRun]:
+        """As `Engine.run`; what a dead worker had in hand is done again by another."""
+        gallery = self._engine.gallery
+        self._progress = progress
+        runs = [self._engine.begin(source) for source in sources]
+        files = [File(run, self._pieces(run)) for run in runs if not run.done]
+        try:
+            while files and not (stop and stop.is_set()):
+                self._ask(files)
+                for ref in self._workers.ready(list(self._todo), LOOK_SECONDS):
+                    self._todo.pop(ref)(ref)
+                for file in [f for f in files if f.over]:
+                    files.remove(file)
+                    file.end(gallery)
+        finally:
+            self._workers.cancel(list(self._todo))
+            self._engine.tally.boxes = sum(run.boxes for run in runs)
+        for file in files:
+            file.end(gallery)
+        return runs
+
+    def _pieces(self, run: FileRun) -> list[Piece]:
+        run.source.lost = run.lost
+        return cut(run.source, PIECE_SECONDS, self._engine.settings.fps, run.position)
+
+    def _ask(self, files: Sequence[File]) -> None:
+        """Hands out pieces, in turn from all recordings, while few wait."""
+        for file in sorted(files, key=lambda f: len(f.asked)):
+            if file.waiting and len(self._todo) < AHEAD * self._workers.count:
+                piece = file.waiting.popleft()
+                file.asked.append(piece)
+                ref = self._workers.detect(file.run.source, piece, self._engine.settings.fps)
+                self._todo[ref] = partial(self._on_detected, file, piece)
+
+    def _on_detected(self, file: File, piece: Piece, ref: Ref) -> None:
+        if any(asked is piece for asked in file.asked):
+            try:
+                file.detected[piece.first] = self._workers.result(ref)
+            except PipelineError as error:
+                file.detected[piece.first] = error
+            self._follow(file)
+
+    def _follow(self, file: File) -> None:
+        """Takes the next piece to the tracker, if it is there, and asks for its embeddings."""
+        if not (given := file.next()):
+            return
+        piece, found = given
+        if isinstance(found, UnevenSource):
+            file.take_whole(piece.first)
+        elif isinstance(found, PipelineError):
+            file.run.failure = str(found)
+        else:
+            file.run.source.lost += found.lost
+            with self._engine.tally.stage("track"):
+                due = [item for seen in found.seen for item in file.run.follow(seen)]
+            self._engine.tally.frames += len(found.seen)
+            file.embedding = True
+            ref = self._workers.embed(
+                file.run.source,
+                piece,
+                self._engine.settings.fps,
+                [Wanted(o.frame, o.box, o.level) for _, o in due],
+                self._engine.settings.embed.crop_quality,
+            )
+            self._todo[ref] = partial(self._on_embedded, file, due)
+
+    def _on_embedded(self, file: File, due: list[tuple[int, Observation]], ref: Ref) -> None:
+        file.embedding = False
+        try:
+            found = self._workers.result(ref)
+        except PipelineError as error:
+            file.run.failure = str(error)
+            return
+        for (number, observation), (vector, jpeg) in zip(due, found, strict=True):
+            file.run.keep(number, observation, vector, jpeg)
+        self._engine.tally.embeddings += len(due)
+        with self._engine.tally.stage("store"):
+            file.store(self._engine.gallery)
+        if self._progress:
+            self._progress(file.run.camera, file.run.position, file.run.source.count)
+        self._follow(file)
