@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from .cli_gallery import app as gallery_app
+from .cli_jobs import add_to as add_jobs_verb
 from .cli_live import add_to as add_live_verbs
 from .cli_models import add_to as add_models_verb
 from .cli_tracks import add_to as add_track_verbs
@@ -37,6 +38,7 @@ site_app = typer.Typer(help="Check site files.", no_args_is_help=True)
 app.add_typer(gallery_app, name="gallery")
 app.add_typer(site_app, name="site")
 add_track_verbs(app)
+add_jobs_verb(app)
 add_live_verbs(app)
 add_models_verb(app)
 

@@ -43,6 +43,7 @@ def sessions(connection: Connection, *conditions: Any) -> list[Session]:
             session.frames,
             session.checkpoint,
             session.failure,
+            session.created,
             session.updated,
         )
         .join(camera)

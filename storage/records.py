@@ -57,7 +57,7 @@ class Session:
     `position` frames are committed: a run that continues starts at that index. Its tracker numbers
     new tracks from `next_number` on, since the numbers below are taken, or from its `checkpoint`.
     `frames` are how many the source should have, `failure` is why the last run could not go on,
-    `updated` when it last stored something, UTC seconds.
+    `created` when the session began and `updated` when something was last stored, UTC seconds.
     """
 
     id: int
@@ -73,6 +73,7 @@ class Session:
     frames: int | None = None
     checkpoint: str | None = None
     failure: str | None = None
+    created: float = 0.0
     updated: float = 0.0
 
 

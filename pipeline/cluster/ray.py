@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
+import socket
+import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import CallError, PipelineError
 from . import work
@@ -21,6 +26,9 @@ RETRIES = 10
 """How often a task begins anew when its worker or node dies."""
 GPU_SHARE = 0.25
 """Part of a GPU that a task asks for where the models run on one."""
+
+KNOCK_SECONDS = 5.0
+"""How long a cluster may take to answer; Ray itself waits for many minutes."""
 
 Ref = Any
 """A result that is not there yet."""
@@ -44,14 +52,19 @@ class Workers:
             "log_to_driver": False,
             "namespace": "nearfar",
         }
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        stopping = signal.getsignal(signal.SIGTERM)
         try:
             if address == "local":
                 ray.init(include_dashboard=False, **told)
             else:
+                _knock(address)
                 ray.init(address=address, **told)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise PipelineError(f"no Ray cluster at {address}: {reason}") from error
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, stopping)  # Ray's own ends the program at once
         needs: dict[str, Any] = {"num_cpus": 1, "max_retries": RETRIES}
         if models.device == "cuda":
             needs["num_gpus"] = GPU_SHARE
@@ -108,3 +121,10 @@ class Workers:
         """Calls off what is not there yet."""
         for ref in refs:
             ray.cancel(ref, force=False)
+
+
+def _knock(address: str) -> None:
+    """Makes sure that something listens at an address; raises OSError or ValueError if not."""
+    where = urlsplit(address if "://" in address else f"//{address}")
+    if where.hostname and where.port:
+        socket.create_connection((where.hostname, where.port), KNOCK_SECONDS).close()
