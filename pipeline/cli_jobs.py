@@ -57,22 +57,13 @@ def _print(facts: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    names = (
-        "camera",
-        "source",
-        "state",
-        "frames",
-        "of",
-        "a second",
-        "last stored",
-        "why it stopped",
-    )
+    names = ("camera", "state", "frames", "of", "a second", "last stored", "failure")
     table = Table(*names, box=None, pad_edge=False)
     for f in facts:
         rate = "-" if f["frames_a_second"] is None else f"{f['frames_a_second']:.1f}"
         ago = f"{f['stored_seconds_ago']:.0f} s ago"
-        cells = (f["camera"], f["source"], f["state"], f["frames"], f["of"], rate, ago)
+        cells = (f["camera"], f["state"], f["frames"], f["of"], rate, ago)
         table.add_row(*map(str, cells), f["failure"] or "")
-    Console().print(table)
+    Console(highlight=False, markup=False).print(table)
     done = sum(f["state"] == "done" for f in facts)
     typer.echo(f"{done} of {len(facts)} recordings are done")
