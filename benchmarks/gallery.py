@@ -143,10 +143,9 @@ def needed_bytes(gallery: Gallery, level: int) -> float:
     """Milliseconds to add up all numbers that a query of this level is compared with."""
     assert gallery._searcher is not None
     parts = [
-        block[:count]
-        for group in gallery._searcher.mirror._groups
-        for segment, count in group.filled()
-        for block in segment.blocks[:level]
+        block[: part.count].view(np.uint64)
+        for part in gallery._searcher.mirror.segments.parts()
+        for block in part.segment.blocks[:level]
     ]
     return timed(lambda _: [part.sum() for part in parts], 5)["p50"]
 
@@ -203,9 +202,8 @@ def measure(place: str, rows: int, sizes: tuple[int, ...], n: int) -> dict[str, 
         grown = resident() - before
         assert gallery._searcher is not None
         held = [
-            count * sum(segment.sizes) * 4
-            for group in gallery._searcher.mirror._groups
-            for segment, count in group.filled()
+            part.count * sum(part.segment.sizes) * 2
+            for part in gallery._searcher.mirror.segments.parts()
         ]
         out["vector_bytes"], out["rss"] = sum(held), grown / sum(held)
         searches: dict[str, dict[str, Any]] = {}

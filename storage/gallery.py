@@ -328,6 +328,35 @@ class Gallery:
         )
         return list(page.hits)
 
+    def search_many(
+        self,
+        queries: Sequence[Embeddings],
+        *,
+        camera: str | None = None,
+        identity: int | None = None,
+        after: float | None = None,
+        before: float | None = None,
+        min_level: int | None = None,
+        top: int = 10,
+    ) -> list[list[SearchHit]]:
+        """What `search` finds for each query, all of one state of the gallery, in one go.
+
+        It reads what is in memory once for all queries, and takes a fraction of the time.
+
+        Args:
+            queries: one for each person who is looked for. The others are as in `search`.
+
+        Returns:
+            The hits of each query, likeliest first.
+
+        Raises:
+            StorageError: as `search`.
+        """
+        limits = Limits(camera, identity, after, before, min_level, None)
+        if not self._searcher:
+            return [[] for _ in queries]
+        return [list(page.hits) for page in self._searcher.pages(queries, limits, top)]
+
     def search_page(
         self,
         query: Embeddings,
@@ -351,7 +380,7 @@ class Gallery:
         """
         until, skip = search.place_of(page)
         limits = Limits(camera, identity, after, before, min_level, until)
-        return self._searcher.page(query, limits, top, skip) if self._searcher else NOTHING
+        return self._searcher.pages([query], limits, top, skip)[0] if self._searcher else NOTHING
 
     def info(self) -> GalleryInfo:
         """How much there is of everything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from threading import Lock
 
@@ -27,22 +28,26 @@ class Searcher:
         self.mirror = Mirror(model.sizes, number)
         self._lock = Lock()
 
-    def page(self, query: Embeddings, limits: Limits, top: int, skip: int) -> SearchPage:
-        """See `Gallery.search_page`."""
-        if query.sizes != self._model.sizes:
-            raise StorageError(
-                f"the query has sub-vectors {query.sizes}, the gallery's model {self._model.name} "
-                f"has {self._model.sizes}: embed the picture with the gallery's model"
-            )
-        if not len(query):
-            raise StorageError("nothing to search for: give at least one embedding")
+    def pages(
+        self, queries: Sequence[Embeddings], limits: Limits, top: int, skip: int = 0
+    ) -> list[SearchPage]:
+        """See `Gallery.search_page`; one page for each query."""
+        for query in queries:
+            if query.sizes != self._model.sizes:
+                raise StorageError(
+                    f"the query has sub-vectors {query.sizes}, the gallery's model "
+                    f"{self._model.name} has {self._model.sizes}: embed the picture with the "
+                    "gallery's model"
+                )
+            if not len(query):
+                raise StorageError("nothing to search for: give at least one embedding")
         with ExitStack() as stack:
             with self._lock:
                 connection = stack.enter_context(self._database.read())
                 require_active(connection, self._database.name, self._number)
                 view = self.mirror.refresh(connection)
             return search(
-                connection, view, self._model.calibration, query, limits, top=top, skip=skip
+                connection, view, self._model.calibration, queries, limits, top=top, skip=skip
             )
 
     def forget(self) -> None:

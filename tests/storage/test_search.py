@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid import Embeddings, ModelInfo, distances
-from storage import Gallery, SearchHit, StorageError, TrackUpdate
+from storage import Gallery, SearchHit, StorageError, TrackUpdate, layers, search
 
 from .conftest import SIZES, a_model, a_row, a_vector, of_session
 from .places import KINDS, Place, new_place
@@ -86,10 +86,20 @@ def filled(
         yield place
 
 
+@pytest.fixture(scope="module", params=["plain", "layered"], autouse=True)
+def how(request: pytest.FixtureRequest) -> Iterator[None]:
+    """As small galleries are searched, and as large ones are."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "layered":
+            patch.setattr(layers, "LEAST", 1)
+            patch.setattr(layers, "MOST", 2)
+        yield
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 1000),
-    n=st.integers(1, 3),
+    n=st.integers(1, 5),
     camera=st.sampled_from([None, "near", "far"]),
     after=st.sampled_from([None, 1001.0, 1004.5]),
     before=st.sampled_from([None, 1002.0, 1004.5]),
@@ -173,7 +183,7 @@ def test_zero_vectors_are_far_from_all(gallery: Gallery, model: ModelInfo) -> No
     )
     hits = gallery.search(zero)
     assert hits
-    assert {hit.distance for hit in hits} == {1.0}
+    assert [hit.distance for hit in hits] == pytest.approx([1.0] * len(hits), abs=1e-6)
 
 
 def test_nothing_to_find_and_bad_questions(gallery: Gallery, place: Place) -> None:
@@ -186,3 +196,38 @@ def test_nothing_to_find_and_bad_questions(gallery: Gallery, place: Place) -> No
         gallery.search(Embeddings.empty(SIZES))
     with pytest.raises(StorageError, match="sub-vectors"):
         gallery.search(Embeddings.empty((4, 4)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    looks=st.lists(st.integers(1, 3), min_size=1, max_size=9),
+    camera=st.sampled_from([None, "near"]),
+    top=st.sampled_from([1, 5, 1000]),
+    room=st.sampled_from([1, 1 << 10, 1 << 26]),
+)
+def test_many_queries_find_what_each_finds_alone(
+    filled: Place, seed: int, looks: list[int], camera: str | None, top: int, room: int
+) -> None:
+    queries = [a_query(seed + i, n) for i, n in enumerate(looks)]
+    with pytest.MonkeyPatch.context() as patch, Gallery.open(filled, read_only=True) as gallery:
+        patch.setattr(search, "SCORES", room)
+        found = gallery.search_many(queries, camera=camera, top=top)
+        assert len(found) == len(queries)
+        for query, hits in zip(queries, found, strict=True):
+            alone = gallery.search(query, camera=camera, top=top)
+            assert [name(hit) for hit in hits] == [name(hit) for hit in alone]
+            for hit, other in zip(hits, alone, strict=True):
+                assert hit.log_odds == pytest.approx(other.log_odds, abs=1e-5)
+                assert (hit.best, hit.level, hit.distance) == (
+                    other.best,
+                    other.level,
+                    other.distance,
+                )
+
+
+def test_many_queries_of_none_and_bad_ones(gallery: Gallery) -> None:
+    assert gallery.search_many([]) == []
+    assert gallery.search_many([a_query(0, 1), a_query(1, 2)]) == [[], []]
+    with pytest.raises(StorageError, match="at least one"):
+        gallery.search_many([a_query(0, 1), Embeddings.empty(SIZES)])
