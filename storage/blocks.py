@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 SEGMENT = 1 << 16
 """Rows of a segment."""
 
+LINE = 64
+"""Bytes of a line of the processor's cache."""
+
 LEAST_NORM = np.float32(1e-12)
 """A vector shorter than this counts as zero."""
 
@@ -40,7 +43,7 @@ class Segment:
         self.time = np.empty(room, np.float64)
         self.inverse = np.empty((len(sizes), room), np.float32)
         self.zeros = [False] * len(sizes)
-        self.blocks = [np.empty((room, size), np.float16) for size in sizes]
+        self.blocks = [aligned(room, size) for size in sizes]
 
     @property
     def level(self) -> int:
@@ -80,7 +83,8 @@ class Segment:
         out.observation, out.time = self.observation[rows], self.time[rows]
         out.track, out.inverse = self.track[rows], self.inverse[:, rows]
         out.zeros = self.zeros
-        out.blocks = [block[rows] for block in self.blocks]
+        for block, own in zip(self.blocks, out.blocks, strict=True):
+            np.take(block, rows, axis=0, out=own)
         return out
 
     def vector(self, row: int, dimension: int) -> NDArray[np.float32]:
@@ -162,6 +166,16 @@ class Segments:
             Part(segment, segment.count, place, rows)
             for segment, place, rows in zip(self._all, places, held, strict=False)
         ]
+
+
+def aligned(rows: int, size: int) -> NDArray[np.float16]:
+    """Room for a matrix ``float16 (rows, size)`` that begins with a line of the cache.
+
+    Reading is a third slower where each row lies across two lines more than it must.
+    """
+    room = np.empty(2 * rows * size + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
+    return room[start : start + 2 * rows * size].view(np.float16).reshape(rows, size)
 
 
 def widened(block: NDArray[np.float16]) -> NDArray[np.float32]:
