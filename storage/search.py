@@ -18,7 +18,7 @@ from .evidence import Evidence, Rows
 from .layers import likely
 from .mirror import View
 from .ranking import Found, ranked
-from .records import SearchHit, SearchPage
+from .records import Appearance, SearchHit, SearchPage
 from .threads import spread
 
 PIECE = 1 << 14
@@ -224,10 +224,12 @@ def _shown(
     pictures = reading.sightings(
         connection, [int(one.segment.observation[row]) for own in rows for one, row in own]
     )
-    seen = reading.appearances(
-        connection, track.identity_id, track.identity_id.in_([p for p in persons if p > 0])
-    )
-    alone = reading.appearances(connection, track.id, track.id.in_([-p for p in persons if p < 0]))
+    known, lone = [p for p in persons if p > 0], [-p for p in persons if p < 0]
+    seen = alone = dict[int, tuple[Appearance, ...]]()
+    if known:
+        seen = reading.appearances(connection, track.identity_id, track.identity_id.in_(known))
+    if lone:
+        alone = reading.appearances(connection, track.id, track.id.in_(lone))
     out = []
     for query, own, its in zip(queries, found, rows, strict=True):
         nearest = [_nearest(query, calibration, *one) for one in its]
