@@ -104,6 +104,7 @@ def process(
             save_video=save_video,
             progress=bars.update,
             stop=stop,
+            tell=say,
         )
     crossing = sum(len(i.cameras) > 1 for i in result.identities)
     rate = result.tally.frames / result.seconds

@@ -14,7 +14,7 @@ from storage import Gallery
 
 from .annotate import write_video
 from .detect import Detector
-from .engine import Engine, FileRun, Progress, Tally
+from .engine import Engine, FileRun, Progress, Tally, Tell, silent
 from .errors import CallError, SourceError
 from .files import writable_folder
 from .frame import Frame
@@ -74,6 +74,7 @@ def process(
     save_video: bool = False,
     progress: Progress | None = None,
     stop: Event | None = None,
+    tell: Tell = silent,
 ) -> Result:
     """Detects, tracks, embeds and links the people of several recordings.
 
@@ -88,6 +89,7 @@ def process(
         save_video: also write ``<camera>.mp4`` with boxes and identities; none of a source that
             failed.
         progress: told camera, frames done, frames in all.
+        tell: told in one line when the gallery can't be written, and when it can again.
         stop: ends the run cleanly when set; what was done is kept and linked.
 
     Raises:
@@ -111,7 +113,7 @@ def process(
         _spare_sources(found, folder)
     with Gallery.open(gallery, model=model.info, create=True) as opened:
         engine = Engine(eyes, model, opened, known, settings)
-        runs = engine.run(found, progress, stop)
+        runs = engine.run(found, progress, stop, tell)
         with engine.tally.stage("link"):
             linked = link_gallery(opened, model.info.calibration, known.constraints, known.link)
         report = _write(folder, opened, runs, linked, save_video)
