@@ -39,8 +39,9 @@ class Side:
             their compared prefix has length one.
         packs: where looks are few, the same for numkong, in fp16: rounded, and below that what
             the rounding took away, so that nothing is lost.
+            Multiplied by `SCALE`.
         compared: ``(R,)``, sub-vectors that are compared. factor, offset: ``(R, 1)``, log-odds are
-            ``offset + factor * cosine``, and less by `slope` where the row is zero.
+            ``offset + factor * product``, and less by `slope` where the row is zero.
     """
 
     parts: list[NDArray[np.float32]]
@@ -68,7 +69,7 @@ class Evidence:
         order = np.argsort(-every.levels, kind="stable")
         self._looks = every[order]
         self._owner = np.repeat(np.arange(len(queries)), [len(query) for query in queries])[order]
-        quality = np.concatenate([_weights(query) for query in queries])[order]
+        quality = np.concatenate([weights_of(query) for query in queries])[order]
         self._weights = [quality[self._owner == q] for q in range(len(queries))]
         self._single = len(every) == len(queries)
         self._calibration = calibration
@@ -122,11 +123,12 @@ class Evidence:
         ]
         slope = self._calibration.slope[levels - 1, level - 1][:, None]
         intercept = self._calibration.intercept[levels - 1, level - 1][:, None]
+        few = len(levels) <= FEW
         return Side(
             parts,
-            [_packed(part) for part in parts] if len(levels) <= FEW else None,
+            [_packed(part) for part in parts] if few else None,
             compared,
-            np.float32(-2) * slope,
+            np.float32(-2) * slope / (SCALE if few else np.float32(1)),
             intercept + slope * (np.float32(1) + (inverse > 0)),
             slope,
         )
@@ -153,7 +155,7 @@ class Evidence:
             start = end
 
 
-def _weights(query: Embeddings) -> NDArray[np.float64]:
+def weights_of(query: Embeddings) -> NDArray[np.float64]:
     """What each look counts; they sum to one."""
     weights = query.quality.astype(np.float64)
     if weights.sum() <= 0:

@@ -17,6 +17,7 @@ from .browsing import Browse
 from .crops import Crops
 from .database import Database
 from .life import Life
+from .limits import Limits
 from .mending import Repair
 from .models import require_active, settle_model
 from .people import People
@@ -31,9 +32,9 @@ from .records import (
     StoredTrack,
     TrackUpdate,
 )
-from .search import NOTHING, Limits
+from .search import NOTHING
 from .searcher import Searcher
-from .settings import CropPlace, settle_crops
+from .settings import CropPlace, SearchPlace, settle_crops, settle_search
 from .watchlist import WatchList
 
 
@@ -52,14 +53,19 @@ class Gallery:
         actor: str,
         model: ModelInfo | None,
         model_id: int | None,
+        *,
+        inside: bool,
     ) -> None:
         self._database = database
         self._crops = crops
         self._actor = actor
         self._model_id = model_id
         self._searcher = (
-            Searcher(database, model, model_id) if model and model_id is not None else None
+            Searcher(database, model, model_id, inside=inside)
+            if model and model_id is not None
+            else None
         )
+        self.searches_inside = inside
         self.model = model
 
     @classmethod
@@ -73,6 +79,7 @@ class Gallery:
         timeout: float = 10.0,
         durable: bool = False,
         crops: CropPlace | None = None,
+        search: SearchPlace | None = None,
         actor: str | None = None,
     ) -> Gallery:
         """Opens a gallery, brings an older schema up to date.
@@ -86,6 +93,8 @@ class Gallery:
             timeout: seconds to wait for another writer.
             durable: what was acknowledged survives a power cut. Otherwise the last moments before
                 one may be lost, but nothing is torn; a crash of the program alone loses nothing.
+            search: compare in ``memory`` (usual) or in the ``database``, which takes a server with
+                pgvector and no memory here. The gallery keeps it for all who open it.
             actor: who is at work, for the audit log; the user of the operating system if None.
             crops: keep pictures as files in a ``folder`` beside the database (usual for SQLite) or
                 ``inside`` it (always so on a server). A gallery that holds pictures stays as it is.
@@ -99,7 +108,9 @@ class Gallery:
         )
         try:
             kept = settle_crops(database, crops)
-            return cls(database, kept, actor or the_user(), *settle_model(database, model))
+            inside = settle_search(database, search)
+            settled = settle_model(database, model)
+            return cls(database, kept, actor or the_user(), *settled, inside=inside)
         except BaseException:
             database.close()
             raise

@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
-from reid import Calibration, Embeddings, distances
+from reid import Calibration, Embeddings
 
-from . import reading, schema
+from . import schema
 from .blocks import Segment
 from .errors import NotStored, StorageError
 from .evidence import Evidence, Rows
 from .layers import likely
+from .limits import Limits
 from .mirror import View
 from .ranking import Found, ranked
-from .records import Appearance, SearchHit, SearchPage
+from .records import SearchPage
+from .showing import Best, shown
 from .threads import spread
 
 PIECE = 1 << 14
@@ -29,23 +31,6 @@ SCORES = 1 << 26
 
 NOTHING = SearchPage((), 0, None)
 """What is found where nothing is stored."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Which observations a search looks at; None is no limit.
-
-    Args:
-        camera: a name. identity: a number. after, before: UTC seconds, both included.
-        until: the highest id of an observation, so that later rows change nothing.
-    """
-
-    camera: str | None = None
-    identity: int | None = None
-    after: float | None = None
-    before: float | None = None
-    min_level: int | None = None
-    until: int | None = None
 
 
 Candidates = tuple[NDArray[np.int64], NDArray[np.int32]]
@@ -91,17 +76,18 @@ def search(
     """One page of the likeliest persons for each query; see `Gallery.search_page`."""
     until = view.last if limits.until is None else min(limits.until, view.last)
     some, room = _passing(view, limits, _allowed(connection, view, limits), until)
-    if not some:
+    if not some or not queries:
         return [NOTHING] * len(queries)
     at_once = max(1, SCORES // room)
     found: list[Found] = []
     for start in range(0, len(queries), at_once):
         evidence = Evidence(queries[start : start + at_once], calibration)
         found += _found(view, some, room, evidence, top, skip)
-    shown = _shown(connection, queries, calibration, some, found)
+    dimension = sum(queries[0].sizes)
+    pages = shown(connection, queries, calibration, [_best(some, own, dimension) for own in found])
     return [
         SearchPage(hits, own.persons, f"{until}.{skip + top}" if skip + top < own.persons else None)
-        for hits, own in zip(shown, found, strict=True)
+        for hits, own in zip(pages, found, strict=True)
     ]
 
 
@@ -200,65 +186,21 @@ def _found(
     return spread(of, list(zip(scores, candidates, strict=True)))
 
 
-def _shown(
-    connection: Connection,
-    queries: Sequence[Embeddings],
-    calibration: Calibration,
-    some: list[Some],
-    found: list[Found],
-) -> list[tuple[SearchHit, ...]]:
-    """The hits of each query with what the database knows of them."""
+def _best(some: list[Some], own: Found, dimension: int) -> list[Best]:
+    """The persons of a page with their likeliest observations."""
     starts = np.array([one.place for one in some])
-    rows = [
-        [
-            (one, one.row(place))
-            for one, place in (
-                (some[int(np.searchsorted(starts, place, "right")) - 1], place)
-                for place in own.place.tolist()
-            )
-        ]
-        for own in found
-    ]
-    track = schema.Track
-    persons = {int(owner) for own in found for owner in own.owner}
-    pictures = reading.sightings(
-        connection, [int(one.segment.observation[row]) for own in rows for one, row in own]
-    )
-    known, lone = [p for p in persons if p > 0], [-p for p in persons if p < 0]
-    seen = alone = dict[int, tuple[Appearance, ...]]()
-    if known:
-        seen = reading.appearances(connection, track.identity_id, track.identity_id.in_(known))
-    if lone:
-        alone = reading.appearances(connection, track.id, track.id.in_(lone))
     out = []
-    for query, own, its in zip(queries, found, rows, strict=True):
-        nearest = [_nearest(query, calibration, *one) for one in its]
+    for i, place in enumerate(own.place.tolist()):
+        one = some[int(np.searchsorted(starts, place, "right")) - 1]
+        row, segment = one.row(place), one.segment
         out.append(
-            tuple(
-                SearchHit(
-                    identity=person if person > 0 else None,
-                    probability=float(own.chance[i]),
-                    log_odds=float(own.mean[i]),
-                    level=nearest[i][1],
-                    distance=nearest[i][0],
-                    best=pictures[int(one.segment.observation[row])],
-                    appearances=seen[person] if person > 0 else alone[-person],
-                )
-                for i, (person, (one, row)) in enumerate(zip(own.owner.tolist(), its, strict=True))
+            Best(
+                int(own.owner[i]),
+                float(own.chance[i]),
+                float(own.mean[i]),
+                int(segment.observation[row]),
+                segment.level,
+                segment.vector(row, dimension),
             )
         )
     return out
-
-
-def _nearest(
-    query: Embeddings, calibration: Calibration, some: Some, row: int
-) -> tuple[float, int]:
-    """Of one row: the distance to the query's likeliest look, and the level of that pair."""
-    level = np.array([some.segment.level], np.int8)
-    vector = some.segment.vector(row, query.vectors.shape[1])[None]
-    distance, compared = distances(
-        query, Embeddings(vector, level, np.ones(1, np.float32), query.sizes)
-    )
-    unbounded = Calibration(calibration.intercept, calibration.slope, float("inf"))
-    at = int(unbounded.log_odds(distance, query.levels, level).argmax())
-    return float(distance[at, 0]), int(compared[at, 0])

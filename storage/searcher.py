@@ -10,10 +10,12 @@ from reid import Embeddings, ModelInfo
 
 from .database import Database
 from .errors import StorageError
+from .inside import Inside
+from .limits import Limits
 from .mirror import Mirror
 from .models import require_active
 from .records import SearchPage
-from .search import Limits, search
+from .search import search
 
 
 class Searcher:
@@ -21,12 +23,14 @@ class Searcher:
 
     Args:
         model: whose vectors are compared. number: of the model in the gallery.
+        inside: have the database compare.
     """
 
-    def __init__(self, database: Database, model: ModelInfo, number: int) -> None:
+    def __init__(self, database: Database, model: ModelInfo, number: int, *, inside: bool) -> None:
         self._database, self._model, self._number = database, model, number
         self.mirror = Mirror(model.sizes, number)
         self._lock = Lock()
+        self._inside = Inside(database, model, number) if inside else None
 
     def pages(
         self, queries: Sequence[Embeddings], limits: Limits, top: int, skip: int = 0
@@ -41,6 +45,10 @@ class Searcher:
                 )
             if not len(query):
                 raise StorageError("nothing to search for: give at least one embedding")
+        if self._inside and self._inside.take_in():
+            with self._database.read() as connection:
+                require_active(connection, self._database.name, self._number)
+                return self._inside.pages(connection, queries, limits, top, skip)
         with ExitStack() as stack:
             with self._lock:
                 connection = stack.enter_context(self._database.read())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,13 +77,37 @@ def name(hit: SearchHit) -> tuple[str, int]:
     return ("track", hit.best.track) if hit.identity is None else ("identity", hit.identity)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+WAYS = (*KINDS, "inside")
+"""Where a gallery is kept and compared; the last is PostgreSQL by itself."""
+
+
+def open_new(place: Place, way: str) -> Gallery:
+    """A new gallery that is searched in this way."""
+    where = "database" if way == "inside" else None
+    return Gallery.open(place, model=a_model(), create=True, search=where)
+
+
+@pytest.fixture(params=WAYS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with new_place(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def gallery(place: Place, request: pytest.FixtureRequest) -> Iterator[Gallery]:
+    """An empty gallery at `place`."""
+    with open_new(place, request.node.callspec.params["place"]) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", params=WAYS)
 def filled(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
     with new_place(request.param, tmp_path_factory.mktemp("search")) as place:
-        with Gallery.open(place, model=a_model(), create=True) as gallery:
+        with open_new(place, request.param) as gallery:
             fill(gallery, 0)
+            assert gallery.search(a_query(0, 1))
         yield place
 
 
