@@ -133,9 +133,12 @@ def search_many(
 
 
 def open_to_search(gallery: str, model: ModelInfo) -> Gallery:
-    """Opens a gallery for reading, or for writing where it notes searches."""
+    """Opens a gallery for reading, or for writing where searching it needs that.
+
+    It does where searches are noted, and where the database compares: new rows are taken in.
+    """
     opened = Gallery.open(gallery, model=model, read_only=True)
-    if not opened.audit.notes_searches:
+    if not opened.audit.notes_searches and opened.searched_in == "memory":
         return opened
     opened.close()
     return Gallery.open(gallery, model=model)

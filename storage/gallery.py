@@ -65,7 +65,7 @@ class Gallery:
             if model and model_id is not None
             else None
         )
-        self.searches_inside = inside
+        self._inside = inside
         self.model = model
 
     @classmethod
@@ -129,6 +129,11 @@ class Gallery:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def searched_in(self) -> SearchPlace:
+        """Where vectors are compared."""
+        return "database" if self._inside else "memory"
 
     @property
     def actor(self) -> str:

@@ -26,6 +26,9 @@ from .limits import Limits
 from .records import SearchPage
 from .showing import Best, shown
 
+EXTENSION = "vector"
+"""pgvector's name on a server."""
+
 TABLE = "nearfar_search"
 
 MAKE = f"""
@@ -53,12 +56,12 @@ def make(connection: Connection, place: str) -> None:
     Raises:
         StorageError: the server has no pgvector.
     """
-    there = text("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
-    if not connection.scalar(there):
+    there = text("SELECT 1 FROM pg_available_extensions WHERE name = :name")
+    if not connection.scalar(there, {"name": EXTENSION}):
         raise StorageError(
             f"the server of {place} has no pgvector: install it there, or search in memory"
         )
-    connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
+    connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}"))
     connection.execute(text(MAKE))
     connection.execute(text(f"ALTER TABLE {TABLE} ALTER COLUMN vector SET STORAGE EXTERNAL"))
 
