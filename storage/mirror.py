@@ -109,9 +109,18 @@ class Mirror:
         self._ids = np.concatenate([self._ids, new[:, 0]])
         self._identity = np.concatenate([identity, new[:, 1]])
         self._camera = np.concatenate([self._camera, new[:, 2]])
+        if count == self._identities and not new[:, 1].any():
+            self._add_alone(new[:, 0])
+            return
         owner = np.where(self._identity > 0, self._identity, -self._ids)
         self._owners, self._person = np.unique(owner, return_inverse=True)
         self._identities = count
+
+    def _add_alone(self, tracks: NDArray[np.int64]) -> None:
+        """New tracks without an identity: their owners come before all others."""
+        count = len(tracks)
+        self._owners = np.concatenate([-tracks[::-1], self._owners])
+        self._person = np.concatenate([self._person + count, np.arange(count)[::-1]])
 
     def _take_rows(self, connection: Connection) -> None:
         observation, embedding = schema.Observation, schema.Embedding
