@@ -27,6 +27,9 @@ rows a second, and 3,000 with ``durable``, and how many it can write; how long a
 most while another process purges half of the rows; what the database takes before that and after
 a vacuum.
 
+``rough`` is a search with a first pass over the first sub-vector (`Gallery.open(...,
+rough_above=0)`); its recall is the share of the ten persons of the exact search.
+
 ``exact`` is the share of queries whose likeliest track scores what the literal definition says.
 Observations have no pictures here, so writing is that of rows and vectors.
 
@@ -245,6 +248,7 @@ def measure(
             searches[str(level)][str(MANY)] = timed(
                 lambda _, q=one_by_one: gallery.search_many(q), max(2, n // 10)
             )
+        out["rough"] = rough(place, gallery, n, sizes)
         parts = [
             vectors_of(start, min(PER_APPEND, rows - start), sizes)
             for start in range(0, rows, PER_APPEND)
@@ -269,6 +273,23 @@ def measure(
         del literal
         looks = full.vectors / np.linalg.norm(full.vectors, axis=1, keepdims=True)
         out["rivals"] = measured(unit, looks, right, n)
+    return out
+
+
+def rough(place: str, exact: Gallery, n: int, sizes: tuple[int, ...]) -> dict[str, Any]:
+    """A first pass over the first sub-vector: by level, times and the share of the ten persons."""
+    out = {}
+    with Gallery.open(place, model=exact.model, read_only=True, rough_above=0) as gallery:
+        gallery.search(the_queries(1, 1, sizes))
+        for level in range(1, len(sizes) + 1):
+            queries = the_queries(n, level, sizes)
+            shares = []
+            for i in range(n):
+                right = {hit.best.track for hit in exact.search(queries[i : i + 1])}
+                found = {hit.best.track for hit in gallery.search(queries[i : i + 1])}
+                shares.append(len(right & found) / len(right))
+            took = timed(lambda i, q=queries: gallery.search(q[i : i + 1]), n)
+            out[str(level)] = {**took, "recall": float(np.mean(shares))}
     return out
 
 
@@ -362,6 +383,10 @@ def table(results: list[dict[str, Any]]) -> str:
             took = one["search"][k]
             cells += [pair(took["nearfar"]), f"{took['read']:.1f}", f"{took[str(MANY)]['p50']:.0f}"]
         lines.append("| " + " | ".join(cells) + " |")
+    for one in results:
+        for level, facts in one["rough"].items():
+            share = f"{facts['recall']:.3f}"
+            lines.append(f"{one['rows']:,} rough, level {level}: {pair(facts)}, recall {share}")
     for one in results:
         for name, facts in one.get("rivals", {}).items():
             many = f"{facts[str(MANY)]['p50']:.0f}" if str(MANY) in facts else "-"

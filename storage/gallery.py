@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from copy import copy
+from math import inf
 from pathlib import Path
 from types import TracebackType
 
@@ -55,13 +56,14 @@ class Gallery:
         model_id: int | None,
         *,
         inside: bool,
+        rough_above: float,
     ) -> None:
         self._database = database
         self._crops = crops
         self._actor = actor
         self._model_id = model_id
         self._searcher = (
-            Searcher(database, model, model_id, inside=inside)
+            Searcher(database, model, model_id, inside=inside, rough_above=rough_above)
             if model and model_id is not None
             else None
         )
@@ -80,6 +82,7 @@ class Gallery:
         durable: bool = False,
         crops: CropPlace | None = None,
         search: SearchPlace | None = None,
+        rough_above: float = inf,
         actor: str | None = None,
     ) -> Gallery:
         """Opens a gallery, brings an older schema up to date.
@@ -95,6 +98,9 @@ class Gallery:
                 one may be lost, but nothing is torn; a crash of the program alone loses nothing.
             search: compare in ``memory`` (usual) or in the ``database``, which takes a server with
                 pgvector and no memory here. The gallery keeps it for all who open it.
+            rough_above: searches in memory of more observations than that compare only the first
+                sub-vector of all, and everything of the few thousand that are likeliest by it:
+                faster, and no longer exact.
             actor: who is at work, for the audit log; the user of the operating system if None.
             crops: keep pictures as files in a ``folder`` beside the database (usual for SQLite) or
                 ``inside`` it (always so on a server). A gallery that holds pictures stays as it is.
@@ -110,7 +116,14 @@ class Gallery:
             kept = settle_crops(database, crops)
             inside = settle_search(database, search)
             settled = settle_model(database, model)
-            return cls(database, kept, actor or the_user(), *settled, inside=inside)
+            return cls(
+                database,
+                kept,
+                actor or the_user(),
+                *settled,
+                inside=inside,
+                rough_above=rough_above,
+            )
         except BaseException:
             database.close()
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from .records import SearchPage
 from .showing import Best, shown
 from .threads import spread
 
+SHARPENED = 1 << 13
+"""Rows that are compared in full after a first pass over the first sub-vector."""
+
 PIECE = 1 << 14
 """Rows that a thread compares at a time."""
 
@@ -32,6 +36,9 @@ SCORES = 1 << 26
 NOTHING = SearchPage((), 0, None)
 """What is found where nothing is stored."""
 
+
+Scores = NDArray[np.floating]
+"""Of all rows to each query, ``(queries, room)``; see `Evidence`."""
 
 Candidates = tuple[NDArray[np.int64], NDArray[np.int32]]
 """Places of scores, and the tracks of their rows."""
@@ -72,8 +79,14 @@ def search(
     *,
     top: int,
     skip: int = 0,
+    rough_above: float = inf,
 ) -> list[SearchPage]:
-    """One page of the likeliest persons for each query; see `Gallery.search_page`."""
+    """One page of the likeliest persons for each query; see `Gallery.search_page`.
+
+    Args:
+        rough_above: rows above which only the first sub-vector of all is compared, and everything
+            of the `SHARPENED` that are likeliest by it.
+    """
     until = view.last if limits.until is None else min(limits.until, view.last)
     some, room = _passing(view, limits, _allowed(connection, view, limits), until)
     if not some or not queries:
@@ -81,8 +94,13 @@ def search(
     at_once = max(1, SCORES // room)
     found: list[Found] = []
     for start in range(0, len(queries), at_once):
-        evidence = Evidence(queries[start : start + at_once], calibration)
-        found += _found(view, some, room, evidence, top, skip)
+        own = queries[start : start + at_once]
+        evidence = Evidence(own, calibration)
+        if sum(one.count for one in some) > rough_above:
+            scores = _rough(some, room, own, evidence, calibration)
+        else:
+            scores = _compared(some, evidence, evidence.empty(room))
+        found += _found(view, some, scores, evidence, top, skip)
     dimension = sum(queries[0].sizes)
     pages = shown(connection, queries, calibration, [_best(some, own, dimension) for own in found])
     return [
@@ -155,16 +173,52 @@ def _passing(
     return [Some(p.segment, slice(0, p.count), p.count, p.place) for p in view.parts], view.room
 
 
-def _found(
-    view: View, some: list[Some], room: int, evidence: Evidence, top: int, skip: int
-) -> list[Found]:
-    """Holds all queries of `evidence` against the rows, and ranks the persons of each."""
-    scores = evidence.empty(room)
+def _compared(some: list[Some], evidence: Evidence, scores: Scores) -> Scores:
+    """Fills in the scores of the rows, and returns them."""
     spread(
         lambda piece: evidence.scores(piece[0], piece[1], scores[:, piece[2]]),
         [piece for one in some for piece in one.pieces()],
     )
-    if room == view.room:
+    return scores
+
+
+def _rough(
+    some: list[Some],
+    room: int,
+    queries: Sequence[Embeddings],
+    evidence: Evidence,
+    calibration: Calibration,
+) -> Scores:
+    """Scores by the first sub-vector, and the right ones of those that are likeliest by it."""
+    scores = evidence.empty(room)
+    scores.fill(-np.inf)
+    _compared(some, Evidence([_first_of(query) for query in queries], calibration), scores)
+    count = min(SHARPENED, sum(one.count for one in some))
+    for query, row in zip(queries, scores, strict=True):
+        places = np.flatnonzero(row >= np.partition(row, room - count)[room - count])
+        right = Evidence([query], calibration)
+        for one in some:
+            own = places[(places >= one.place) & (places < one.place + one.count)]
+            if not len(own):
+                continue
+            at = own - one.place
+            out = right.empty(len(own))
+            right.scores(one.segment, at if isinstance(one.rows, slice) else one.rows[at], out)
+            row[own] = (out if out.dtype == row.dtype else right.settled(out))[0]
+    return scores
+
+
+def _first_of(query: Embeddings) -> Embeddings:
+    """The first sub-vectors of some looks."""
+    first = np.where(np.arange(query.vectors.shape[1]) < query.sizes[0], query.vectors, 0)
+    return Embeddings(first, np.ones_like(query.levels), query.quality, query.sizes)
+
+
+def _found(
+    view: View, some: list[Some], scores: Scores, evidence: Evidence, top: int, skip: int
+) -> list[Found]:
+    """Ranks the persons of each query by the scores of the rows."""
+    if scores.shape[1] == view.room:
         rest = [
             Some(p.segment, slice(p.layered, p.count), p.count - p.layered, p.place + p.layered)
             for p in view.parts

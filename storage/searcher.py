@@ -23,13 +23,21 @@ class Searcher:
 
     Args:
         model: whose vectors are compared. number: of the model in the gallery.
-        inside: have the database compare.
+        inside: have the database compare. rough_above: see `search.search`.
     """
 
-    def __init__(self, database: Database, model: ModelInfo, number: int, *, inside: bool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        model: ModelInfo,
+        number: int,
+        *,
+        inside: bool,
+        rough_above: float,
+    ) -> None:
         self._database, self._model, self._number = database, model, number
         self.mirror = Mirror(model.sizes, number)
-        self._lock = Lock()
+        self._lock, self._rough_above = Lock(), rough_above
         self._inside = Inside(database, model, number) if inside else None
 
     def pages(
@@ -55,7 +63,14 @@ class Searcher:
                 require_active(connection, self._database.name, self._number)
                 view = self.mirror.refresh(connection)
             return search(
-                connection, view, self._model.calibration, queries, limits, top=top, skip=skip
+                connection,
+                view,
+                self._model.calibration,
+                queries,
+                limits,
+                top=top,
+                skip=skip,
+                rough_above=self._rough_above,
             )
 
     def forget(self) -> None:

@@ -256,3 +256,32 @@ def test_many_queries_of_none_and_bad_ones(gallery: Gallery) -> None:
     assert gallery.search_many([a_query(0, 1), a_query(1, 2)]) == [[], []]
     with pytest.raises(StorageError, match="at least one"):
         gallery.search_many([a_query(0, 1), Embeddings.empty(SIZES)])
+
+
+@pytest.mark.parametrize("sharpened", [1, 1000])
+def test_a_first_pass(filled: Place, sharpened: int) -> None:
+    queries = [a_query(seed, 1 + seed % 3) for seed in range(8)]
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Gallery.open(filled, read_only=True) as exact,
+        Gallery.open(filled, read_only=True, rough_above=0) as rough,
+        Gallery.open(filled, read_only=True, rough_above=1000) as above,
+    ):
+        patch.setattr(search, "SHARPENED", sharpened)
+        found = [exact.search(query, top=100) for query in queries]
+        assert [above.search(query, top=100) for query in queries] == found
+        for camera in (None, "near"):
+            for query in queries:
+                hits = rough.search(query, camera=camera, top=100)
+                right = {name(hit): hit for hit in exact.search(query, camera=camera, top=100)}
+                assert {name(hit) for hit in hits} == set(right)
+                if sharpened == 1000:  # all that there are
+                    odds = [right[name(hit)].log_odds for hit in hits]
+                    assert [hit.log_odds for hit in hits] == pytest.approx(odds, abs=1e-5)
+        if exact.searched_in == "memory" and sharpened == 1:
+            assert [rough.search(query, top=100) for query in queries] != found
+        together = rough.search_many(queries, top=100)
+        for query, hits in zip(queries, together, strict=True):
+            alone = rough.search(query, top=100)
+            odds = [hit.log_odds for hit in alone]
+            assert [hit.log_odds for hit in hits] == pytest.approx(odds, abs=1e-5)
