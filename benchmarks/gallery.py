@@ -324,7 +324,7 @@ def beside(place: str, rows: int, sizes: tuple[int, ...]) -> dict[str, Any]:
         reader = context.Process(target=search_on, args=(place, sizes, stop, there))
         reader.start()
         here.recv()
-        pace, n = PACES[durable], round(10 * PACES[durable])
+        pace, n = PACES[durable], min(round(10 * PACES[durable]), rows)
         with Gallery.open(place, model=a_model(sizes), durable=durable) as gallery:
             write(gallery, more, more + n, sizes, pace)
             stop.set()
