@@ -75,5 +75,7 @@ class Searcher:
 
     def forget(self) -> None:
         """Has the vectors in memory follow what was removed."""
+        if not self.mirror.segments.parts():
+            return
         with self._lock, self._database.read() as connection:
             self.mirror.refresh(connection)
