@@ -110,6 +110,7 @@ def process(
             ray=ray,
             progress=bars.update,
             stop=stop,
+            tell=say,
         )
     crossing = sum(len(i.cameras) > 1 for i in result.identities)
     rate = result.tally.frames / result.seconds
@@ -150,7 +151,9 @@ def process(
 
 @app.command()
 def search(
-    image: Annotated[Path, typer.Argument(help="a person's crop, or a whole frame")],
+    images: Annotated[
+        list[Path], typer.Argument(help="a person's crop, or a whole frame; several: one each")
+    ],
     box: Annotated[str | None, typer.Option(help="x,y,w,h of the person in the frame")] = None,
     height: Annotated[
         float | None, typer.Option(help="the person's true height in px, if enlarged")
@@ -171,16 +174,20 @@ def search(
     """Search the gallery for the person in a picture.
 
     Example: `nearfar search crop.jpg --top 5 --out answer.html`
+
+    Several pictures are of several persons: there is an answer for each, and the gallery is read
+    once for all.
     """
     with one_line_errors():
+        if len(images) > 1 and (box or height or out):
+            raise CallError("--box, --height and --out are for one picture: search them one by one")
         place, since, until = parse_box(box), parse_time(after), parse_time(before)
         from reid import Embedder
 
         from .answers import answer_json, print_answer
-        from .query import open_to_search, read_picture, write_page
-        from .query import search as run
+        from .query import open_to_search, read_picture, search_many, write_page
 
-        picture = read_picture(image)
+        pictures = [read_picture(image) for image in images]
         eyes = None
         if detector:
             from .detect import Detector
@@ -188,8 +195,8 @@ def search(
             eyes = Detector.load(detector, device)
         model = Embedder.load(embedder, device)
         with open_to_search(gallery, model.info) as opened:
-            answer = run(
-                picture,
+            answers = search_many(
+                pictures,
                 opened,
                 model,
                 detector=eyes,
@@ -201,11 +208,17 @@ def search(
                 top=top,
             )
             if out:
-                write_page(out, answer, opened)
-    if as_json:
-        print_json(answer_json(answer))
+                write_page(out, answers[0], opened)
+    if len(images) > 1 and as_json:
+        told = zip(images, answers, strict=True)
+        print_json({"answers": [{"picture": str(p), **answer_json(a)} for p, a in told]})
+    elif as_json:
+        print_json(answer_json(answers[0]))
     else:
-        print_answer(answer)
+        for image, answer in zip(images, answers, strict=True):
+            if len(images) > 1:
+                typer.echo(str(image))
+            print_answer(answer)
         if out:
             typer.echo(f"open {out}")
 

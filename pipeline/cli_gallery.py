@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from . import cli_copies, cli_life
 from .cli_options import HERE, Json, Place, PlaceOption, opened_gallery
+from .errors import CallError
 from .terminal import one_line_errors, print_json, say
 
 app = typer.Typer(help="Look into a gallery, correct it, remove from it.", no_args_is_help=True)
@@ -48,6 +49,33 @@ def info(gallery: Place = HERE, as_json: Json = False) -> None:
         return
     for name, value in facts.items():
         typer.echo(f"{name.replace('_', ' '):<16} {value if value is not None else '-'}")
+
+
+@app.command("search-in")
+def search_in(
+    gallery: Place,
+    place: Annotated[str, typer.Argument(help="memory or database")],
+    as_json: Json = False,
+) -> None:
+    """Have searches compare in memory, or inside a PostgreSQL database by pgvector.
+
+    Example: `nearfar gallery search-in postgresql://me@server/people database`
+
+    Results are the same. Memory is faster; the database takes none of it, and twice the room on
+    disk for a second copy of the vectors.
+    """
+    with one_line_errors():
+        from storage import Gallery
+
+        if place not in ("memory", "database"):
+            raise CallError(f"searches are in memory or in the database, not {place!r}")
+        chosen: Literal["memory", "database"] = "database" if place == "database" else "memory"
+        with Gallery.open(gallery, search=chosen) as opened:
+            where = opened.searched_in
+    if as_json:
+        print_json({"searched_in": where})
+    else:
+        typer.echo(f"{gallery} is searched in {'the database' if where == 'database' else where}")
 
 
 @app.command("check")

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from threading import Event
 from time import perf_counter
 from typing import Any
@@ -23,6 +24,7 @@ from .detect import Detections, Detector
 from .errors import SourceError
 from .frame import Frame
 from .outputs import iso
+from .patience import Patience
 from .reading import Reader
 from .settings import EmbedSettings, Settings
 from .site import Site
@@ -30,6 +32,9 @@ from .sources import Source
 
 Progress = Callable[[str, int, int | None], None]
 """Told the camera, the frames done and the frames in all (None where unknown)."""
+
+Tell = Callable[[str], None]
+"""Told in one line what a person should know."""
 
 LEAST_CROP = (12, 4)
 """Height and width in pixels below which a box is not embedded."""
@@ -42,6 +47,10 @@ CHECKPOINT = 1
 
 SAME_START = 1e-3
 """Seconds that two starts of one recording may differ."""
+
+
+def silent(_: str) -> None:
+    """Tells nobody."""
 
 
 @dataclass
@@ -252,10 +261,10 @@ class FileRun(CameraRun):
             self._tracks = dict(self.tracker.tracks)
             self._embedded = dict(checkpoint["embedded"])
 
-    def end(self, gallery: Gallery) -> None:
-        """Stores the rest: the source was read to its end, or failed."""
+    def end(self) -> str:
+        """Notes that the source was read to its end, or failed; returns the session's state."""
         self.done = self.failure is None
-        self.store(gallery, "done" if self.done else "stopped")
+        return "done" if self.done else "stopped"
 
     def close(self) -> None:
         """Ends the reader."""
@@ -284,9 +293,16 @@ class Engine:
         self.tally = Tally()
 
     def run(
-        self, sources: Sequence[Source], progress: Progress | None = None, stop: Event | None = None
+        self,
+        sources: Sequence[Source],
+        progress: Progress | None = None,
+        stop: Event | None = None,
+        tell: Tell = silent,
     ) -> list[FileRun]:
         """Reads all sources to their ends, or until `stop` is set.
+
+        While the gallery is full, locked or out of reach, it goes on for `patience.MOST_UNSAVED`
+        observations a camera and then waits; `tell` is told.
 
         A source that is known by its content goes on behind the last committed frame; one that
         was done is not read again. One that can't be read to its end stops there, with its
@@ -296,6 +312,7 @@ class Engine:
             One run a source, closed and committed.
         """
         runs: list[FileRun] = []
+        self._patience = Patience(self.settings.patience, tell, stop)
         try:
             for source in sources:
                 runs.append(self.begin(source))
@@ -305,7 +322,7 @@ class Engine:
             while active and not (stop and stop.is_set()):
                 active = self._step(active, progress)
             for run in active:
-                run.store(self.gallery, "stopped")
+                self._store(run, "stopped")
         finally:
             for run in runs:
                 run.close()
@@ -353,18 +370,23 @@ class Engine:
         with self.tally.stage("store"):
             for run, frame in zip(active, frames, strict=True):
                 if frame is None:
-                    run.end(self.gallery)
+                    self._store(run, run.end())
                 else:
                     going.append((run, frame))
         self.step(going)
         with self.tally.stage("store"):
             for run, frame in going:
                 if run.wants_commit(frame.time):
-                    run.store(self.gallery, "running", frame.time)
+                    self._store(run, "running", frame.time)
         for run, frame in going:
             if progress:
                 progress(run.camera, frame.index + 1, run.source.count)
         return [run for run, _ in going]
+
+    def _store(self, run: FileRun, state: str, time: float | None = None) -> None:
+        """Stores a run's results, now or, while it goes on, with a later call."""
+        unsaved = run.unsaved if state == "running" else inf
+        self._patience.store(lambda: run.store(self.gallery, state, time), unsaved)
 
     def step(self, going: Sequence[tuple[CameraRun, Frame]]) -> None:
         """Takes one frame of each of some cameras through detection, tracking and embedding."""

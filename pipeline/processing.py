@@ -14,7 +14,7 @@ from storage import Gallery
 
 from .annotate import write_video
 from .detect import Detector
-from .engine import Engine, FileRun, Progress, Tally
+from .engine import Engine, FileRun, Progress, Tally, Tell, silent
 from .errors import CallError, SourceError
 from .files import writable_folder
 from .frame import Frame
@@ -75,6 +75,7 @@ def process(
     ray: str | None = None,
     progress: Progress | None = None,
     stop: Event | None = None,
+    tell: Tell = silent,
 ) -> Result:
     """Detects, tracks, embeds and links the people of several recordings.
 
@@ -90,6 +91,7 @@ def process(
         save_video: also write ``<camera>.mp4`` with boxes and identities; none of a source that
             failed.
         progress: told camera, frames done, frames in all.
+        tell: told in one line when the gallery can't be written, and when it can again.
         stop: ends the run cleanly when set; what was done is kept and linked.
 
     Raises:
@@ -114,12 +116,12 @@ def process(
     with Gallery.open(gallery, model=model.info, create=True) as opened:
         engine = Engine(eyes, model, opened, known, settings)
         if ray is None:
-            runs = engine.run(found, progress, stop)
+            runs = engine.run(found, progress, stop, tell)
         else:
             from .cluster import Models, over_workers
 
             models = Models(detector, embedder, device)
-            runs = over_workers(ray, models, engine, found, progress, stop)
+            runs = over_workers(ray, models, engine, found, progress, stop, tell)
         with engine.tally.stage("link"):
             linked = link_gallery(opened, model.info.calibration, known.constraints, known.link)
         report = _write(folder, opened, runs, linked, save_video)

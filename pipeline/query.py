@@ -80,24 +80,65 @@ def search(
             several people are and no `box` says who is meant, or the gallery has no such camera.
         StorageError: the gallery notes searches, and was opened for reading only.
     """
+    return search_many(
+        [image],
+        gallery,
+        embedder,
+        detector=detector,
+        box=box,
+        height=height,
+        camera=camera,
+        after=after,
+        before=before,
+        top=top,
+    )[0]
+
+
+def search_many(
+    images: Sequence[str | Path | NDArray[np.uint8]],
+    gallery: Gallery,
+    embedder: Embedder,
+    *,
+    detector: Detector | None = None,
+    box: Box | None = None,
+    height: float | None = None,
+    camera: str | None = None,
+    after: float | None = None,
+    before: float | None = None,
+    top: int = 10,
+) -> list[Answer]:
+    """What `search` finds for each of some pictures, each of another person, in one go.
+
+    The gallery is read once for all. Everything else is as in `search`.
+    """
     _check_camera(gallery, camera)
-    pixels = read_picture(Path(image)) if isinstance(image, str | Path) else image
-    crop = person_in(pixels, box, detector)
-    seen = true_height(crop, height)
-    query = embedder.embed([crop], [seen])
-    hits = gallery.search(query, camera=camera, after=after, before=before, top=top)
+    crops = []
+    for image in images:
+        pixels = read_picture(Path(image)) if isinstance(image, str | Path) else image
+        crops.append(person_in(pixels, box, detector))
+    heights = [true_height(crop, height) for crop in crops]
+    looks = embedder.embed(crops, heights)
+    queries = [looks[i : i + 1] for i in range(len(looks))]
+    found = gallery.search_many(queries, camera=camera, after=after, before=before, top=top)
     if gallery.audit.notes_searches:
         limits = {"camera": camera, "after": after, "before": before}
-        found = [[hit.identity, hit.best.track] for hit in hits]
-        facts = {"picture": picture_hash(crop), "limits": limits, "identities_tracks": found}
-        gallery.audit.note("search", facts)
-    return Answer(tuple(hits), crop, seen, int(query.levels[0]))
+        for crop, hits in zip(crops, found, strict=True):
+            named = [[hit.identity, hit.best.track] for hit in hits]
+            facts = {"picture": picture_hash(crop), "limits": limits, "identities_tracks": named}
+            gallery.audit.note("search", facts)
+    return [
+        Answer(tuple(hits), crop, seen, int(look.levels[0]))
+        for hits, crop, seen, look in zip(found, crops, heights, queries, strict=True)
+    ]
 
 
 def open_to_search(gallery: str, model: ModelInfo) -> Gallery:
-    """Opens a gallery for reading, or for writing where it notes searches."""
+    """Opens a gallery for reading, or for writing where searching it needs that.
+
+    It does where searches are noted, and where the database compares: new rows are taken in.
+    """
     opened = Gallery.open(gallery, model=model, read_only=True)
-    if not opened.audit.notes_searches:
+    if not opened.audit.notes_searches and opened.searched_in == "memory":
         return opened
     opened.close()
     return Gallery.open(gallery, model=model)

@@ -35,9 +35,11 @@ class Settings:
         fps: frames a second of capture time that are looked at; all if None.
         commit_seconds: of capture time after which results are committed; what a killed run
             has to do again.
+        patience: seconds that a gallery may be full, locked or out of reach before the run ends.
     """
 
     fps: float | None = None
     commit_seconds: float = 5.0
+    patience: float = 600.0
     tracker: TrackerSettings = field(default_factory=lambda: OF_THE_DETECTOR)
     embed: EmbedSettings = field(default_factory=EmbedSettings)

@@ -67,6 +67,12 @@ class Source:
                 f"{self.path} can't be read any further ({_reason(error)})"
             ) from error
 
+    def missing(self, found: int) -> int:
+        """Frames that it should have besides those found; counts may be guesses, so that a few are
+        none."""
+        missing = (self.count or 0) - found
+        return missing if missing - self.lost > 0.02 * (self.count or 0) + 1 else 0
+
     def content(self) -> str:
         """Hash that tells recordings apart: of size and of samples from start, middle and end."""
         digest = hashlib.sha256()
@@ -199,9 +205,7 @@ def _video(source: Source) -> Decoded:
                 first = frame.time
             offset = frame.time - first if frame.time is not None and first is not None else None
             yield index, offset, bgr(frame)
-    missing = (source.count or 0) - (index + 1)
-    if source.count and missing - source.lost > 0.02 * source.count + 1:  # counts may be guesses
-        source.lost = missing
+    source.lost = max(source.lost, source.missing(index + 1))
 
 
 def _decoded(

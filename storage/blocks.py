@@ -1,18 +1,24 @@
 """Vectors in memory, laid out so that a comparison reads only what it compares.
 
 Rows of one level stand together. A segment holds some of them in blocks, one a sub-vector, each
-contiguous, with the norm of each prefix; a query of level q reads the first ``min(q, k)`` blocks.
+contiguous and in fp16 as stored, with the norm of each prefix; a query of level q reads the first
+``min(q, k)`` blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numkong
 import numpy as np
 from numpy.typing import NDArray
 
 SEGMENT = 1 << 16
-"""Rows of a segment: what is computed of one stays in the processor's cache."""
+"""Rows of a segment."""
+
+LINE = 64
+"""Bytes of a line of the processor's cache."""
 
 LEAST_NORM = np.float32(1e-12)
 """A vector shorter than this counts as zero."""
@@ -26,7 +32,7 @@ class Segment:
 
     The arrays below are ``(room, ...)``; `count` rows are filled. Rows stand in the order of their
     observations' ids. `track` is an index into a table of tracks; `inverse` is one over the norm of
-    each prefix, 0 for a zero vector.
+    each prefix, 0 for a zero vector, and `zeros` says of each prefix whether there is such a one.
     """
 
     def __init__(self, sizes: Sequence[int], room: int = SEGMENT) -> None:
@@ -36,15 +42,20 @@ class Segment:
         self.track = np.empty(room, np.int32)
         self.time = np.empty(room, np.float64)
         self.inverse = np.empty((len(sizes), room), np.float32)
-        self.blocks = [np.empty((room, size), np.float32) for size in sizes]
-        self._borders = np.cumsum([0, *sizes])
+        self.zeros = [False] * len(sizes)
+        self.blocks = [aligned(room, size) for size in sizes]
+
+    @property
+    def level(self) -> int:
+        """Of its rows."""
+        return len(self.sizes)
 
     def add(
         self,
         observation: NDArray[np.int64],
         track: NDArray[np.int32],
         time: NDArray[np.float64],
-        prefixes: NDArray[np.float32],
+        prefixes: NDArray[np.float16],
     ) -> int:
         """Appends rows as far as there is room; returns how many it took."""
         taken = min(len(observation), self.room - self.count)
@@ -52,12 +63,15 @@ class Segment:
         self.observation[here] = observation[:taken]
         self.track[here] = track[:taken]
         self.time[here] = time[:taken]
-        squared = np.zeros(taken, np.float32)
+        squared, start = np.zeros(taken, np.float32), 0
         for k, block in enumerate(self.blocks):
-            part = block[here]
-            part[:] = prefixes[:taken, self._borders[k] : self._borders[k + 1]]
-            squared += np.einsum("ij,ij->i", part, part)
-            self.inverse[k, here] = _inverse(np.sqrt(squared))
+            part = np.ascontiguousarray(prefixes[:taken, start : start + block.shape[1]])
+            start += block.shape[1]
+            block[here] = part
+            wide = widened(part)
+            squared += np.einsum("ij,ij->i", wide, wide)
+            self.inverse[k, here] = inverse_of(np.sqrt(squared))
+            self.zeros[k] |= not self.inverse[k, here].all()
         self.count += taken
         return taken
 
@@ -68,71 +82,108 @@ class Segment:
         out.count = len(rows)
         out.observation, out.time = self.observation[rows], self.time[rows]
         out.track, out.inverse = self.track[rows], self.inverse[:, rows]
-        out.blocks = [block[rows] for block in self.blocks]
+        out.zeros = self.zeros
+        for block, own in zip(self.blocks, out.blocks, strict=True):
+            np.take(block, rows, axis=0, out=own)
         return out
 
-    def distances(
-        self, query: NDArray[np.float32], level: int, rows: NDArray[np.int64] | slice
-    ) -> NDArray[np.float32]:
-        """Normalised distances of some rows to queries of one level, ``float32 (N, Q)``.
-
-        Args:
-            query: ``float32 (Q, d)``, at level `level`.
-        """
-        compared = min(level, len(self.blocks))
-        prefix = query[:, : self._borders[compared]]
-        theirs = _inverse(np.linalg.norm(prefix, axis=1))
-        scaled = (prefix * theirs[:, None]).T
-        dot = self.blocks[0][rows] @ scaled[: self._borders[1]]
-        for k in range(1, compared):
-            dot += self.blocks[k][rows] @ scaled[self._borders[k] : self._borders[k + 1]]
-        mine = self.inverse[compared - 1, rows][:, None]
-        dot *= np.float32(-2) * mine
-        dot += (mine > 0).astype(np.float32) + (theirs > 0)
-        out: NDArray[np.float32] = np.maximum(dot, 0, out=dot)
+    def vector(self, row: int, dimension: int) -> NDArray[np.float32]:
+        """A row's full-length vector, ``float32 (dimension,)``, zero past its level."""
+        out = np.zeros(dimension, np.float32)
+        out[: sum(self.sizes)] = np.concatenate([block[row] for block in self.blocks])
         return out
 
 
-class Group:
-    """All rows of one level."""
+@dataclass
+class Part:
+    """A segment at one moment: its first `count` rows.
+
+    Args:
+        place: where they begin in an array over all rows; it keeps room for later ones.
+        layered: how many of them are in the layers of the same moment (`layers`).
+    """
+
+    segment: Segment
+    count: int
+    place: int
+    layered: int
+
+
+class Segments:
+    """All rows, in the order in which their segments were begun.
+
+    Args:
+        sizes: ``d_1..d_m`` of the model.
+    """
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self._sizes = tuple(sizes)
-        self._segments: list[Segment] = []
+        self._all: list[Segment] = []
+        self._open: dict[int, Segment] = {}
 
     def add(
         self,
+        level: int,
         observation: NDArray[np.int64],
         track: NDArray[np.int32],
         time: NDArray[np.float64],
-        prefixes: NDArray[np.float32],
+        prefixes: NDArray[np.float16],
     ) -> None:
-        """Appends rows whose vectors are ``float32 (N, length of the level)``."""
+        """Appends rows of one level, whose vectors are ``float16 (N, length of the level)``."""
         done = 0
         while done < len(observation):
-            if not self._segments or self._segments[-1].count == self._segments[-1].room:
-                self._segments.append(Segment(self._sizes))
-            done += self._segments[-1].add(
-                observation[done:], track[done:], time[done:], prefixes[done:]
-            )
+            segment = self._open.get(level)
+            if segment is None or segment.count == segment.room:
+                segment = self._open[level] = Segment(self._sizes[:level])
+                self._all.append(segment)
+            done += segment.add(observation[done:], track[done:], time[done:], prefixes[done:])
 
-    def drop(self, dead: NDArray[np.bool_]) -> None:
-        """Forgets the rows of tracks that a table over track indexes marks."""
-        kept = []
-        for segment in self._segments:
+    def drop(self, dead: NDArray[np.bool_]) -> bool:
+        """Forgets the rows of tracks that a table over track indexes marks; whether any were."""
+        kept, dropped = [], False
+        for segment in self._all:
             keep = ~dead[segment.track[: segment.count]]
             if keep.all():
                 kept.append(segment)
-            elif keep.any():
+                continue
+            dropped = True
+            if keep.any():
                 kept.append(segment.only(keep))
-        self._segments = kept
+        self._all = kept
+        self._open = {level: one for level, one in self._open.items() if one in kept}
+        return dropped
 
-    def filled(self) -> list[tuple[Segment, int]]:
-        """The segments and how many rows each has by now."""
-        return [(segment, segment.count) for segment in self._segments]
+    def parts(self, layered: Sequence[int] = ()) -> list[Part]:
+        """What there is by now.
+
+        Args:
+            layered: rows of the first segments that are in layers; none of the others.
+        """
+        rooms = [segment.room for segment in self._all]
+        places = np.cumsum([0, *rooms]).tolist()
+        held = [*layered, *[0] * (len(rooms) - len(layered))]
+        return [
+            Part(segment, segment.count, place, rows)
+            for segment, place, rows in zip(self._all, places, held, strict=False)
+        ]
 
 
-def _inverse(norm: NDArray[np.float32]) -> NDArray[np.float32]:
+def aligned(rows: int, size: int) -> NDArray[np.float16]:
+    """Room for a matrix ``float16 (rows, size)`` that begins with a line of the cache.
+
+    Reading is a third slower where each row lies across two lines more than it must.
+    """
+    room = np.empty(2 * rows * size + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
+    return room[start : start + 2 * rows * size].view(np.float16).reshape(rows, size)
+
+
+def widened(block: NDArray[np.float16]) -> NDArray[np.float32]:
+    """A contiguous matrix in float32."""
+    return np.asarray(numkong.from_dlpack(block).astype("float32"))
+
+
+def inverse_of(norm: NDArray[np.float32]) -> NDArray[np.float32]:
     """One over each norm, 0 for that of a zero vector."""
     alive = norm > LEAST_NORM
     out = np.zeros(norm.shape, np.float32)

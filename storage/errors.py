@@ -4,9 +4,13 @@ from __future__ import annotations
 
 
 class StorageError(Exception):
-    """Base class: the gallery can't be opened, read or written."""
+    """Base class: the gallery can't be opened, read or written.
+
+    `passing` says whether it may be gone without anybody's changing the call.
+    """
 
     status = 1
+    passing = False
 
 
 class GalleryNotFound(StorageError):
@@ -38,9 +42,13 @@ class GalleryTooNew(StorageError):
 class GalleryLocked(StorageError):
     """Another program has been writing for longer than the timeout."""
 
+    passing = True
+
 
 class GalleryUnreachable(StorageError):
     """The server doesn't answer, or doesn't let this user in."""
+
+    passing = True
 
 
 class GalleryClaimed(StorageError):
@@ -63,3 +71,5 @@ class GalleryModelMismatch(StorageError):
 
 class GalleryFull(StorageError):
     """No room is left on the disk; what was stored before is whole."""
+
+    passing = True

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from . import counters, schema, vectors
-from .blocks import Group, Segment
+from .blocks import Part, Segments
+from .layers import Layer, renewed
 
 CHUNK = 20_000
 """Rows read at a time."""
@@ -21,7 +22,8 @@ class View:
     """What a mirror held at one moment; later changes don't reach it.
 
     Args:
-        groups: by level, the segments and the number of their rows.
+        parts: the segments, in the order in which they were begun.
+        layers: most of the rows, by track.
         last: the highest id of an observation with a vector.
         camera: ``int64 (T,)``, the id of each track's camera.
         person: ``int64 (T,)``, an index into `owners` for each track.
@@ -29,11 +31,17 @@ class View:
             as minus its id.
     """
 
-    groups: tuple[tuple[tuple[Segment, int], ...], ...]
+    parts: tuple[Part, ...]
+    layers: tuple[Layer, ...]
     last: int
     camera: NDArray[np.int64]
     person: NDArray[np.int64]
     owners: NDArray[np.int64]
+
+    @property
+    def room(self) -> int:
+        """Places in an array over all rows."""
+        return self.parts[-1].place + self.parts[-1].segment.room if self.parts else 0
 
 
 class Mirror:
@@ -45,7 +53,9 @@ class Mirror:
     def __init__(self, sizes: Sequence[int], model_id: int) -> None:
         self._sizes = tuple(sizes)
         self._model_id = model_id
-        self._groups = [Group(sizes[:k]) for k in range(1, len(sizes) + 1)]
+        self.segments = Segments(sizes)
+        self._layers: tuple[Layer, ...] = ()
+        self._layered: list[int] = []
         self._last = self._buried = 0
         self._identities = -1
         self._ids = np.zeros(0, np.int64)
@@ -58,8 +68,12 @@ class Mirror:
         self._bury(connection)
         self._take_tracks(connection)
         self._take_rows(connection)
-        groups = tuple(tuple(group.filled()) for group in self._groups)
-        return View(groups, self._last, self._camera, self._person, self._owners)
+        parts = self.segments.parts(self._layered)
+        self._layers = renewed(self._layers, parts)
+        self._layered = [part.layered for part in parts]
+        return View(
+            tuple(parts), self._layers, self._last, self._camera, self._person, self._owners
+        )
 
     def _bury(self, connection: Connection) -> None:
         stone = schema.Tombstone
@@ -71,9 +85,8 @@ class Mirror:
         if not found:
             return
         gone = np.isin(self._ids, [row.gone for row in found if row.kind == "track"])
-        if gone.any():
-            for group in self._groups:
-                group.drop(gone)
+        if gone.any() and self.segments.drop(gone):
+            self._layers, self._layered = (), []
         self._buried = found[-1].id
 
     def _take_tracks(self, connection: Connection) -> None:
@@ -96,9 +109,18 @@ class Mirror:
         self._ids = np.concatenate([self._ids, new[:, 0]])
         self._identity = np.concatenate([identity, new[:, 1]])
         self._camera = np.concatenate([self._camera, new[:, 2]])
+        if count == self._identities and not new[:, 1].any():
+            self._add_alone(new[:, 0])
+            return
         owner = np.where(self._identity > 0, self._identity, -self._ids)
         self._owners, self._person = np.unique(owner, return_inverse=True)
         self._identities = count
+
+    def _add_alone(self, tracks: NDArray[np.int64]) -> None:
+        """New tracks without an identity: their owners come before all others."""
+        count = len(tracks)
+        self._owners = np.concatenate([-tracks[::-1], self._owners])
+        self._person = np.concatenate([self._person + count, np.arange(count)[::-1]])
 
     def _take_rows(self, connection: Connection) -> None:
         observation, embedding = schema.Observation, schema.Embedding
@@ -133,6 +155,6 @@ class Mirror:
         for level, length in enumerate(vectors.lengths(self._sizes), start=1):
             own = np.flatnonzero(stored == level)
             parts.append((own, vectors.stack([blobs[i] for i in own.tolist()], length)))
-        for group, (own, prefixes) in zip(self._groups, parts, strict=True):
-            group.add(observation[own], track[own], time[own], prefixes)
+        for level, (own, prefixes) in enumerate(parts, start=1):
+            self.segments.add(level, observation[own], track[own], time[own], prefixes)
         self._last = ids[-1]

@@ -154,7 +154,7 @@ class SearchHit:
     """One identity that a search found, or one track that has none (`identity` is None).
 
     `log_odds` (nats) is the mean over the three likeliest observations; `probability` is that of
-    this person among all that passed the filters and "none of them" (`storage.search.posterior`).
+    this person among all that passed the filters and "none of them" (`storage.ranking.posterior`).
     `level` is where the best observation was compared, `distance` (0..4) its distance.
     `appearances` are all of the identity, whatever the filters of the search.
     """

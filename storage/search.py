@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,139 +12,101 @@ from sqlalchemy import Connection, select
 
 from reid import Calibration, Embeddings
 
-from . import reading, schema
+from . import schema
 from .blocks import Segment
 from .errors import NotStored, StorageError
+from .evidence import Evidence, Rows
+from .layers import likely
+from .limits import Limits
 from .mirror import View
-from .records import SearchHit, SearchPage
+from .ranking import Found, ranked
+from .records import SearchPage
+from .showing import Best, shown
+from .threads import spread
 
-BEST = 3
-"""How many of a person's likeliest observations speak for the person.
+SHARPENED = 1 << 13
+"""Rows that are compared in full after a first pass over the first sub-vector."""
 
-One lucky crop does not carry a person to the top, and a hundred poor ones do not pull a good match
-down; a person with fewer observations is judged by those.
-"""
+PIECE = 1 << 14
+"""Rows that a thread compares at a time."""
 
-BEYOND_BOUND = 1e-9
-"""Weight of the evidence beyond the calibration's bound: it orders what reaches the bound."""
-
+SCORES = 1 << 26
+"""Scores that are held at a time; more queries than that allows are looked for in turns."""
 
 NOTHING = SearchPage((), 0, None)
 """What is found where nothing is stored."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Which observations a search looks at; None is no limit.
+Scores = NDArray[np.floating]
+"""Of all rows to each query, ``(queries, room)``; see `Evidence`."""
 
-    Args:
-        camera: a name. identity: a number. after, before: UTC seconds, both included.
-        until: the highest id of an observation, so that later rows change nothing.
-    """
-
-    camera: str | None = None
-    identity: int | None = None
-    after: float | None = None
-    before: float | None = None
-    min_level: int | None = None
-    until: int | None = None
+Candidates = tuple[NDArray[np.int64], NDArray[np.int32]]
+"""Places of scores, and the tracks of their rows."""
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows of a segment that pass the limits."""
+class Some:
+    """Rows of a segment that pass the limits; `place` is of their scores among those of all."""
 
     segment: Segment
-    level: int
-    rows: NDArray[np.int64] | slice
+    rows: Rows
     count: int
+    place: int
 
-    @property
-    def track(self) -> NDArray[np.int32]:
-        """Their tracks, indexes into the view's tables."""
-        return self.segment.track[self.rows]
-
-    def row(self, i: int) -> int:
-        """Where the i-th stands in the segment."""
-        return i if isinstance(self.rows, slice) else int(self.rows[i])
-
-
-class Evidence:
-    """How a query of one person is held against a row.
-
-    A row's evidence is the mean of its log-odds over the query's rows, weighted by their quality,
-    each within the calibration's bound; beyond the bound it counts `BEYOND_BOUND`.
-    """
-
-    def __init__(self, query: Embeddings, calibration: Calibration) -> None:
-        weights = query.quality if query.quality.sum() > 0 else np.ones_like(query.quality)
-        self._weights = (weights / weights.sum()).astype(np.float64)
-        self._query = query
-        self._bound = calibration.bound
-        self._unbounded = Calibration(calibration.intercept, calibration.slope, float("inf"))
-
-    def of(self, some: Rows) -> NDArray[np.float64]:
-        """The evidence of each row, nats."""
-        raw, _ = self._raw(some, some.rows)
-        bounded = np.clip(raw, -self._bound, self._bound)
-        out: NDArray[np.float64] = bounded @ self._weights + BEYOND_BOUND * (raw @ self._weights)
+    def pieces(self) -> list[tuple[Segment, Rows, slice]]:
+        """In pieces of `PIECE` rows: the segment, its rows, the places of their scores."""
+        out = []
+        for start in range(0, self.count, PIECE):
+            stop = min(start + PIECE, self.count)
+            rows = self.rows if isinstance(self.rows, slice) else self.rows[start:stop]
+            if isinstance(rows, slice):
+                rows = slice(rows.start + start, rows.start + stop)
+            out.append((self.segment, rows, slice(self.place + start, self.place + stop)))
         return out
 
-    def best(self, some: Rows, row: int) -> tuple[float, int]:
-        """Of one row: the distance to the query's likeliest row, and the level of that pair."""
-        raw, distance = self._raw(some, np.array([row]))
-        at = int(raw[0].argmax())
-        return float(distance[0, at]), min(int(self._query.levels[at]), some.level)
-
-    def _raw(
-        self, some: Rows, rows: NDArray[np.int64] | slice
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        levels = self._query.levels
-        kinds = np.unique(levels)
-        if len(kinds) == 1:
-            distance = some.segment.distances(self._query.vectors, int(kinds[0]), rows)
-        else:
-            parts = [(np.flatnonzero(levels == kind), int(kind)) for kind in kinds]
-            count = some.count if isinstance(rows, slice) else len(rows)
-            distance = np.empty((count, len(levels)), np.float32)
-            for at, kind in parts:
-                distance[:, at] = some.segment.distances(self._query.vectors[at], kind, rows)
-        level = np.array([some.level], np.int8)
-        return self._unbounded.log_odds(distance, level, levels), distance
+    def row(self, place: int) -> int:
+        """Where the row of a score stands in the segment."""
+        at = place - self.place
+        return at if isinstance(self.rows, slice) else int(self.rows[at])
 
 
 def search(
     connection: Connection,
     view: View,
     calibration: Calibration,
-    query: Embeddings,
+    queries: Sequence[Embeddings],
     limits: Limits,
     *,
     top: int,
     skip: int = 0,
-) -> SearchPage:
-    """One page of the likeliest persons; see `Gallery.search_page`."""
+    rough_above: float = inf,
+) -> list[SearchPage]:
+    """One page of the likeliest persons for each query; see `Gallery.search_page`.
+
+    Args:
+        rough_above: rows above which only the first sub-vector of all is compared, and everything
+            of the `SHARPENED` that are likeliest by it.
+    """
     until = view.last if limits.until is None else min(limits.until, view.last)
-    found = _passing(view, limits, _allowed(connection, view, limits), until)
-    if not found:
-        return NOTHING
-    evidence = Evidence(query, calibration)
-    score = np.concatenate([evidence.of(some) for some in found])
-    person = np.concatenate([view.person[some.track] for some in found])
-    lead, mean = likeliest(person, score, len(view.owners))
-    present = np.flatnonzero(lead >= 0)
-    chance = posterior(mean[present])
-    ranked = np.lexsort((view.owners[present], -mean[present]))[skip : skip + top]
-    ends = np.cumsum([some.count for some in found])
-    hits = []
-    for i in ranked.tolist():
-        at = int(lead[present[i]])
-        part = int(np.searchsorted(ends, at, "right"))
-        row = found[part].row(at - int(ends[part]) + found[part].count)
-        hits.append((i, found[part], row))
-    shown = _shown(connection, view.owners[present], chance, mean[present], evidence, hits)
-    more = f"{until}.{skip + top}" if skip + top < len(present) else None
-    return SearchPage(tuple(shown), len(present), more)
+    some, room = _passing(view, limits, _allowed(connection, view, limits), until)
+    if not some or not queries:
+        return [NOTHING] * len(queries)
+    at_once = max(1, SCORES // room)
+    found: list[Found] = []
+    for start in range(0, len(queries), at_once):
+        own = queries[start : start + at_once]
+        evidence = Evidence(own, calibration)
+        if sum(one.count for one in some) > rough_above:
+            scores = _rough(some, room, own, evidence, calibration)
+        else:
+            scores = _compared(some, evidence, evidence.empty(room))
+        found += _found(view, some, scores, evidence, top, skip)
+    dimension = sum(queries[0].sizes)
+    pages = shown(connection, queries, calibration, [_best(some, own, dimension) for own in found])
+    return [
+        SearchPage(hits, own.persons, f"{until}.{skip + top}" if skip + top < own.persons else None)
+        for hits, own in zip(pages, found, strict=True)
+    ]
 
 
 def place_of(page: str | None) -> tuple[int | None, int]:
@@ -157,47 +121,6 @@ def place_of(page: str | None) -> tuple[int | None, int]:
     if not (dot and until.isdecimal() and skip.isdecimal()):
         raise StorageError(f"no page {page!r}: give the `next` of the page before")
     return int(until), int(skip)
-
-
-def likeliest(
-    person: NDArray[np.int64], score: NDArray[np.float64], persons: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Each person's likeliest row (-1 for none) and the mean score of its `BEST` likeliest.
-
-    Args:
-        person: ``(N,)`` in 0..persons - 1, whose row it is. score: ``(N,)``; it is used up.
-
-    Returns:
-        Two arrays ``(persons,)``.
-    """
-    lead = np.full(persons, -1, np.int64)
-    total, count = np.zeros(persons), np.zeros(persons)
-    for place in range(BEST):
-        best = np.full(persons, -np.inf)
-        np.maximum.at(best, person, score)
-        rows = np.flatnonzero(score == best[person])[::-1]
-        first = np.full(persons, -1, np.int64)
-        first[person[rows]] = rows  # of equal rows the first is written last
-        alive = best > -np.inf
-        if not alive.any():
-            break
-        total[alive] += best[alive]
-        count += alive
-        score[first[alive]] = -np.inf
-        if place == 0:
-            lead[alive] = first[alive]
-    return lead, total / np.maximum(count, 1)
-
-
-def posterior(score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probability of each of N persons to be the one who is looked for, by their log-odds ``(N,)``.
-
-    Before the look, the person is as likely to be none of them as to be one of them, and each of
-    them as likely as the next; the rest of the sum to one is the probability of "unknown".
-    """
-    likelihood = np.exp(score)
-    share: NDArray[np.float64] = likelihood / (len(score) + likelihood.sum())
-    return share
 
 
 def _allowed(connection: Connection, view: View, limits: Limits) -> NDArray[np.bool_] | None:
@@ -220,60 +143,118 @@ def _allowed(connection: Connection, view: View, limits: Limits) -> NDArray[np.b
 
 def _passing(
     view: View, limits: Limits, allowed: NDArray[np.bool_] | None, until: int
-) -> list[Rows]:
-    found = []
-    for level, group in enumerate(view.groups, start=1):
-        if limits.min_level is not None and level < limits.min_level:
+) -> tuple[list[Some], int]:
+    """Rows that pass, and how many places their scores take.
+
+    Where all rows pass, each has the place that it has in the view, else they stand close together.
+    """
+    some, place = [], 0
+    for part in view.parts:
+        segment = part.segment
+        if limits.min_level is not None and segment.level < limits.min_level:
             continue
-        for segment, filled in group:
-            count = int(np.searchsorted(segment.observation[:filled], until, "right"))
-            time = segment.time[:count]
-            passed = []
-            if allowed is not None:
-                passed.append(allowed[segment.track[:count]])
-            if limits.after is not None:
-                passed.append(time >= limits.after)
-            if limits.before is not None:
-                passed.append(time <= limits.before)
-            keep = np.logical_and.reduce(passed) if passed else np.True_
-            if keep.all():
-                some = Rows(segment, level, slice(0, count), count)
-            else:
-                rows = np.flatnonzero(keep)
-                some = Rows(segment, level, rows, len(rows))
-            if some.count:
-                found.append(some)
-    return found
+        count = int(np.searchsorted(segment.observation[: part.count], until, "right"))
+        time = segment.time[:count]
+        passed = []
+        if allowed is not None:
+            passed.append(allowed[segment.track[:count]])
+        if limits.after is not None:
+            passed.append(time >= limits.after)
+        if limits.before is not None:
+            passed.append(time <= limits.before)
+        keep = np.logical_and.reduce(passed) if passed else np.True_
+        rows: Rows = slice(0, count) if keep.all() else np.flatnonzero(keep)
+        count = count if isinstance(rows, slice) else len(rows)
+        if count:
+            some.append(Some(segment, rows, count, place))
+            place += count
+    if place < sum(part.count for part in view.parts):
+        return some, place
+    return [Some(p.segment, slice(0, p.count), p.count, p.place) for p in view.parts], view.room
 
 
-def _shown(
-    connection: Connection,
-    owners: NDArray[np.int64],
-    chance: NDArray[np.float64],
-    mean: NDArray[np.float64],
-    evidence: Evidence,
-    hits: list[tuple[int, Rows, int]],
-) -> list[SearchHit]:
-    track = schema.Track
-    persons = [int(owners[i]) for i, _, _ in hits]
-    best = [int(some.segment.observation[row]) for _, some, row in hits]
-    pictures = reading.sightings(connection, best)
-    seen = reading.appearances(
-        connection, track.identity_id, track.identity_id.in_([p for p in persons if p > 0])
+def _compared(some: list[Some], evidence: Evidence, scores: Scores) -> Scores:
+    """Fills in the scores of the rows, and returns them."""
+    spread(
+        lambda piece: evidence.scores(piece[0], piece[1], scores[:, piece[2]]),
+        [piece for one in some for piece in one.pieces()],
     )
-    alone = reading.appearances(connection, track.id, track.id.in_([-p for p in persons if p < 0]))
+    return scores
+
+
+def _rough(
+    some: list[Some],
+    room: int,
+    queries: Sequence[Embeddings],
+    evidence: Evidence,
+    calibration: Calibration,
+) -> Scores:
+    """Scores by the first sub-vector, and the right ones of those that are likeliest by it."""
+    scores = evidence.empty(room)
+    scores.fill(-np.inf)
+    _compared(some, Evidence([_first_of(query) for query in queries], calibration), scores)
+    count = min(SHARPENED, sum(one.count for one in some))
+    for query, row in zip(queries, scores, strict=True):
+        places = np.flatnonzero(row >= np.partition(row, room - count)[room - count])
+        right = Evidence([query], calibration)
+        for one in some:
+            own = places[(places >= one.place) & (places < one.place + one.count)]
+            if not len(own):
+                continue
+            at = own - one.place
+            out = right.empty(len(own))
+            right.scores(one.segment, at if isinstance(one.rows, slice) else one.rows[at], out)
+            row[own] = (out if out.dtype == row.dtype else right.settled(out))[0]
+    return scores
+
+
+def _first_of(query: Embeddings) -> Embeddings:
+    """The first sub-vectors of some looks."""
+    first = np.where(np.arange(query.vectors.shape[1]) < query.sizes[0], query.vectors, 0)
+    return Embeddings(first, np.ones_like(query.levels), query.quality, query.sizes)
+
+
+def _found(
+    view: View, some: list[Some], scores: Scores, evidence: Evidence, top: int, skip: int
+) -> list[Found]:
+    """Ranks the persons of each query by the scores of the rows."""
+    if scores.shape[1] == view.room:
+        rest = [
+            Some(p.segment, slice(p.layered, p.count), p.count - p.layered, p.place + p.layered)
+            for p in view.parts
+        ]
+        looked = likely(view.layers, scores)
+    else:
+        rest, looked = some, []
+    places = np.concatenate([np.arange(s.place, s.place + s.count) for s in rest])
+    tracks = np.concatenate([s.segment.track[s.rows] for s in rest])
+    if looked:
+        candidates = [(np.concatenate([p, places]), np.concatenate([t, tracks])) for p, t in looked]
+    else:
+        candidates = [(places, tracks)] * len(scores)
+
+    def of(query: tuple[NDArray[np.floating], Candidates]) -> Found:
+        row, (places, tracks) = query
+        return ranked(view, places, tracks, evidence.settled(row[places]), top, skip)
+
+    return spread(of, list(zip(scores, candidates, strict=True)))
+
+
+def _best(some: list[Some], own: Found, dimension: int) -> list[Best]:
+    """The persons of a page with their likeliest observations."""
+    starts = np.array([one.place for one in some])
     out = []
-    for (i, some, row), person, observation in zip(hits, persons, best, strict=True):
-        distance, level = evidence.best(some, row)
+    for i, place in enumerate(own.place.tolist()):
+        one = some[int(np.searchsorted(starts, place, "right")) - 1]
+        row, segment = one.row(place), one.segment
         out.append(
-            SearchHit(
-                identity=person if person > 0 else None,
-                probability=float(chance[i]),
-                log_odds=float(mean[i]),
-                level=level,
-                distance=distance,
-                best=pictures[observation],
-                appearances=seen[person] if person > 0 else alone[-person],
+            Best(
+                int(own.owner[i]),
+                float(own.chance[i]),
+                float(own.mean[i]),
+                int(segment.observation[row]),
+                segment.level,
+                segment.vector(row, dimension),
             )
         )
     return out

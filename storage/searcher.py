@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from threading import Lock
 
@@ -9,10 +10,12 @@ from reid import Embeddings, ModelInfo
 
 from .database import Database
 from .errors import StorageError
+from .inside import Inside
+from .limits import Limits
 from .mirror import Mirror
 from .models import require_active
 from .records import SearchPage
-from .search import Limits, search
+from .search import search
 
 
 class Searcher:
@@ -20,32 +23,59 @@ class Searcher:
 
     Args:
         model: whose vectors are compared. number: of the model in the gallery.
+        inside: have the database compare. rough_above: see `search.search`.
     """
 
-    def __init__(self, database: Database, model: ModelInfo, number: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        model: ModelInfo,
+        number: int,
+        *,
+        inside: bool,
+        rough_above: float,
+    ) -> None:
         self._database, self._model, self._number = database, model, number
         self.mirror = Mirror(model.sizes, number)
-        self._lock = Lock()
+        self._lock, self._rough_above = Lock(), rough_above
+        self._inside = Inside(database, model, number) if inside else None
 
-    def page(self, query: Embeddings, limits: Limits, top: int, skip: int) -> SearchPage:
-        """See `Gallery.search_page`."""
-        if query.sizes != self._model.sizes:
-            raise StorageError(
-                f"the query has sub-vectors {query.sizes}, the gallery's model {self._model.name} "
-                f"has {self._model.sizes}: embed the picture with the gallery's model"
-            )
-        if not len(query):
-            raise StorageError("nothing to search for: give at least one embedding")
+    def pages(
+        self, queries: Sequence[Embeddings], limits: Limits, top: int, skip: int = 0
+    ) -> list[SearchPage]:
+        """See `Gallery.search_page`; one page for each query."""
+        for query in queries:
+            if query.sizes != self._model.sizes:
+                raise StorageError(
+                    f"the query has sub-vectors {query.sizes}, the gallery's model "
+                    f"{self._model.name} has {self._model.sizes}: embed the picture with the "
+                    "gallery's model"
+                )
+            if not len(query):
+                raise StorageError("nothing to search for: give at least one embedding")
+        if self._inside and self._inside.take_in():
+            with self._database.read() as connection:
+                require_active(connection, self._database.name, self._number)
+                return self._inside.pages(connection, queries, limits, top, skip)
         with ExitStack() as stack:
             with self._lock:
                 connection = stack.enter_context(self._database.read())
                 require_active(connection, self._database.name, self._number)
                 view = self.mirror.refresh(connection)
             return search(
-                connection, view, self._model.calibration, query, limits, top=top, skip=skip
+                connection,
+                view,
+                self._model.calibration,
+                queries,
+                limits,
+                top=top,
+                skip=skip,
+                rough_above=self._rough_above,
             )
 
     def forget(self) -> None:
         """Has the vectors in memory follow what was removed."""
+        if not self.mirror.segments.parts():
+            return
         with self._lock, self._database.read() as connection:
             self.mirror.refresh(connection)

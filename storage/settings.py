@@ -7,12 +7,13 @@ from typing import Literal
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from . import schema
+from . import inside, schema
 from .crops import Crops, FolderCrops, InsideCrops
 from .database import Database
 from .errors import GalleryLocked, StorageError
 
 CropPlace = Literal["folder", "inside"]
+SearchPlace = Literal["memory", "database"]
 
 
 def settle_crops(database: Database, wanted: CropPlace | None) -> Crops:
@@ -45,6 +46,27 @@ def settle_crops(database: Database, wanted: CropPlace | None) -> Crops:
     if not database.read_only:
         _clear_doubtful(database, kept)
     return kept
+
+
+def settle_search(database: Database, wanted: SearchPlace | None) -> bool:
+    """Whether the database itself compares; a gallery takes on what is wanted.
+
+    Raises:
+        StorageError: it is no server, or the server has no pgvector.
+    """
+    with database.read() as connection:
+        place = read(connection, "search") or "memory"
+    if wanted is not None and wanted != place:
+        if database.backend.path is not None:
+            raise StorageError(f"{database.name} is a file: it is searched in memory")
+        with database.write() as connection:
+            if wanted == "database":
+                inside.make(connection, database.name)
+            else:
+                inside.drop(connection)
+            write(connection, "search", wanted)
+        place = wanted
+    return place == "database"
 
 
 def read(connection: Connection, name: str) -> str | None:

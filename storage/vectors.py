@@ -51,8 +51,8 @@ def decode(
     return out
 
 
-def stack(blobs: Sequence[bytes], length: int) -> NDArray[np.float32]:
-    """Prefixes of one level as ``float32 (N, length)``.
+def stack(blobs: Sequence[bytes], length: int) -> NDArray[np.float16]:
+    """Prefixes of one level as ``float16 (N, length)``.
 
     Raises:
         StorageError: when a blob has another length.
@@ -61,4 +61,5 @@ def stack(blobs: Sequence[bytes], length: int) -> NDArray[np.float32]:
         raise StorageError(
             "a stored vector has not the length of its level: run Gallery.check() to find it"
         )
-    return np.frombuffer(b"".join(blobs), STORED).reshape(len(blobs), length).astype(np.float32)
+    joined = np.frombuffer(bytearray().join(blobs), STORED)
+    return joined.reshape(len(blobs), length).astype(np.float16, copy=False)

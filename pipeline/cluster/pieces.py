@@ -52,10 +52,11 @@ def cut(source: Source, seconds: float, fps: float | None, first: int = 0) -> li
         fps: frames a second that are looked at, at most; all if None.
 
     Returns:
-        One piece with `frames` None where the packets don't tell what will decode.
+        One piece with `frames` None where the packets don't tell what will decode, or frames are
+        missing.
     """
     promised = _files(source) if source.path.is_dir() else _packets(source)
-    if promised is None:
+    if promised is None or source.missing(len(promised)):
         return [Piece(first)]
     starts = [0]
     for stamp, is_key in promised:

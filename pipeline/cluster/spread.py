@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import inf
 from threading import Event
 
 from storage import Gallery
 from tracker import Observation
 
-from ..engine import Engine, FileRun, Progress
+from ..engine import Engine, FileRun, Progress, Tell, silent
 from ..errors import PipelineError
+from ..patience import Patience
 from ..sources import Source
 from .pieces import Piece, UnevenSource, cut
 from .ray import Ref, Workers
@@ -73,13 +75,12 @@ class File:
     def end(self, gallery: Gallery) -> None:
         """All is stored, or the run is to stop: what is half done will be done again."""
         self.run.drop()
-        position, lost, checkpoint = self._stored
-        self.run.position, self.run.lost, self.run.done = position, lost, self.over
-        if self.run.failure:
-            self.run.done = False
-        state = "done" if self.run.done else "stopped"
-        kept = None if self.run.done else checkpoint
-        self.run.commit(gallery, state, checkpoint=kept, failure=self.run.failure)
+        self.run.position, self.run.lost, checkpoint = self._stored
+        self.run.done = self.over and not self.run.failure
+        if self.run.done:
+            self.run.commit(gallery, "done")
+        else:
+            self.run.commit(gallery, "stopped", None, checkpoint, self.run.failure)
 
 
 def over_workers(
@@ -89,6 +90,7 @@ def over_workers(
     sources: Sequence[Source],
     progress: Progress | None = None,
     stop: Event | None = None,
+    tell: Tell = silent,
 ) -> list[FileRun]:
     """As `Engine.run`, with the workers of a Ray cluster.
 
@@ -100,14 +102,15 @@ def over_workers(
         PipelineError: no cluster answers there.
     """
     with Workers(address, models) as workers:
-        return Spread(workers, engine).run(sources, progress, stop)
+        patience = Patience(engine.settings.patience, tell, stop)
+        return Spread(workers, engine, patience).run(sources, progress, stop)
 
 
 class Spread:
     """Hands recordings to workers, piece by piece, and stores what comes back."""
 
-    def __init__(self, workers: Workers, engine: Engine) -> None:
-        self._workers, self._engine = workers, engine
+    def __init__(self, workers: Workers, engine: Engine, patience: Patience) -> None:
+        self._workers, self._engine, self._patience = workers, engine, patience
         self._todo: dict[Ref, Callable[[Ref], None]] = {}
         self._progress: Progress | None = None
 
@@ -126,12 +129,12 @@ class Spread:
                     self._todo.pop(ref)(ref)
                 for file in [f for f in files if f.over]:
                     files.remove(file)
-                    file.end(gallery)
+                    self._patience.store(partial(file.end, gallery), inf)
         finally:
             self._workers.cancel(list(self._todo))
             self._engine.tally.boxes = sum(run.boxes for run in runs)
         for file in files:
-            file.end(gallery)
+            self._patience.store(partial(file.end, gallery), inf)
         return runs
 
     def _pieces(self, run: FileRun) -> list[Piece]:
@@ -190,7 +193,7 @@ class Spread:
             file.run.keep(number, observation, vector, jpeg)
         self._engine.tally.embeddings += len(due)
         with self._engine.tally.stage("store"):
-            file.store(self._engine.gallery)
+            self._patience.store(partial(file.store, self._engine.gallery), inf)
         if self._progress:
             self._progress(file.run.camera, file.run.position, file.run.source.count)
         self._follow(file)

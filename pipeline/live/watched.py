@@ -15,14 +15,13 @@ from tracker import Observation
 
 from ..engine import CameraRun, Engine
 from ..frame import Frame
+from ..patience import MOST_UNSAVED
 from ..site import Camera
 from .address import Address
 from .camera import DELAYS, LiveCamera
 
 COMMIT_SECONDS = 0.25
 """Of capture time after which a camera's results are stored."""
-MOST_UNSAVED = 5000
-"""Observations that wait in memory while the gallery can't be written."""
 SESSION = "live "
 """What the content of a live camera's session begins with."""
 

@@ -203,6 +203,32 @@ def test_the_command(nearfar: Call, processed: Processed) -> None:
     assert "unknown: nobody in the gallery" in said.out
 
 
+def test_the_command_with_several_pictures(nearfar: Call, processed: Processed) -> None:
+    names = []
+    with Gallery.open(processed.gallery, read_only=True) as gallery:
+        for one in gallery.identities():
+            seen = one.appearances[0].best
+            assert seen is not None
+            assert seen.crop is not None
+            names.append(f"{one.id}.jpg")
+            Path(names[-1]).write_bytes(gallery.crop(seen.crop))
+    assert len(names) > 1
+    options = ("--gallery", processed.gallery, "--device", "cpu")
+    answers = json.loads(nearfar("search", *names, *options, "--json").out)["answers"]
+    assert [answer.pop("picture") for answer in answers] == names
+    for name, answer in zip(names, answers, strict=True):
+        alone = json.loads(nearfar("search", name, *options, "--json").out)
+        seen = [(hit["identity"], hit["camera"], hit["time"]) for hit in answer["hits"]]
+        assert seen == [(hit["identity"], hit["camera"], hit["time"]) for hit in alone["hits"]]
+        odds = [hit["probability"] for hit in answer["hits"]]
+        assert odds == pytest.approx([hit["probability"] for hit in alone["hits"]], abs=0.01)
+    said = nearfar("search", *names, *options)
+    assert [line for line in said.out.splitlines() if line in names] == names
+    said = nearfar("search", *names, *options, "--height", 40)
+    assert said.status == 2
+    assert "one picture" in said.err
+
+
 def test_the_command_lists_people(
     nearfar: Call, processed: Processed, monkeypatch: pytest.MonkeyPatch, eyes: Detector
 ) -> None:

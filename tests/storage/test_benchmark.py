@@ -31,6 +31,8 @@ def test_a_small_run(kind: str, tmp_path: Path) -> None:
         for took in one["search"].values():
             assert took["exact"] == 1.0
             assert 0 < took["nearfar"]["p50"] <= took["nearfar"]["p99"]
+            assert took["64"]["p50"] > 0
+        assert [one["rough"][level]["recall"] for level in "12"] == [1.0, 1.0]
     if kind != "sqlite":
         return
     assert set(facts["beside"]) == {"normal", "durable", "purge"}

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import Gallery, StorageError, TrackUpdate
-from storage.blocks import SEGMENT, Group, Segment
-from storage.search import BEST, likeliest
+from reid import Calibration, Embeddings
+from storage import Gallery, StorageError, TrackUpdate, layers
+from storage.blocks import SEGMENT, Segment, Segments
+from storage.evidence import Evidence
+from storage.layers import BEST
+from storage.ranking import likeliest
 
 from .conftest import a_row
 from .places import Place
@@ -23,33 +26,80 @@ def test_a_segment_takes_little_more_room_than_its_vectors(level: int) -> None:
     segment = Segment((128,) * level, SEGMENT)
     arrays = [segment.observation, segment.track, segment.time, segment.inverse]
     vectors = sum(block.nbytes for block in segment.blocks)
-    assert vectors == SEGMENT * 128 * level * 4
-    assert sum(array.nbytes for array in arrays) + vectors <= 1.2 * vectors
+    layer = SEGMENT * 8
+    assert vectors == SEGMENT * 128 * level * 2
+    assert sum(array.nbytes for array in arrays) + layer + vectors <= 1.2 * vectors
 
 
 def test_rows_fill_segment_after_segment_and_tracks_can_be_dropped() -> None:
     rng = np.random.default_rng(0)
     n = 2 * SEGMENT + 17
-    vectors = rng.normal(size=(n, 3)).astype(np.float32)
+    vectors = rng.normal(size=(n, 3)).astype(np.float16)
     track = rng.integers(0, 50, n).astype(np.int32)
-    group = Group((1, 2))
+    segments = Segments((1, 2))
     for start in range(0, n, 50_000):
         part = slice(start, start + 50_000)
         ids = np.arange(n)[part]
-        group.add(ids, track[part], ids.astype(np.float64), vectors[part])
-    assert [count for _, count in group.filled()] == [SEGMENT, SEGMENT, 17]
+        segments.add(2, ids, track[part], ids.astype(np.float64), vectors[part])
+    assert [part.count for part in segments.parts()] == [SEGMENT, SEGMENT, 17]
+    assert not segments.drop(np.zeros(50, np.bool_))
     dead = np.isin(np.arange(50), [3, 7])
-    group.drop(dead)
+    assert segments.drop(dead)
     kept = ~dead[track]
-    held = np.concatenate([segment.observation[:count] for segment, count in group.filled()])
+    parts = segments.parts()
+    held = np.concatenate([part.segment.observation[: part.count] for part in parts])
     assert np.array_equal(held, np.flatnonzero(kept))
-    query = rng.normal(size=(2, 3)).astype(np.float32)
-    distances = np.concatenate(
-        [segment.distances(query, 2, slice(0, count)) for segment, count in group.filled()]
-    )
-    unit = vectors[kept] / np.linalg.norm(vectors[kept], axis=1, keepdims=True)
+    query = rng.normal(size=(1, 3)).astype(np.float32)
+    looks = Embeddings(query, np.array([2], np.int8), np.ones(1, np.float32), (1, 2))
+    curve = Calibration(np.full((2, 2), 5, np.float32), np.full((2, 2), -6, np.float32))
+    evidence = Evidence([looks], curve)
+    scores = evidence.empty(len(held))
+    for part in parts:
+        here = slice(part.place, part.place + part.count)
+        evidence.scores(part.segment, slice(0, part.count), scores[:, here])
+    wide = vectors[kept].astype(np.float32)
+    unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
     cosine = unit @ (query / np.linalg.norm(query, axis=1, keepdims=True)).T
-    assert np.allclose(distances, 2 - 2 * cosine, atol=1e-5)
+    assert np.allclose(scores[0], (5 - 6 * (2 - 2 * cosine))[:, 0], atol=1e-4)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.sampled_from([-6.0, -1.5, 0.25, 3.0])), max_size=60),
+    st.integers(1, 20),
+)
+def test_layers_hold_the_likeliest_rows_of_each_track(
+    pairs: list[tuple[int, float]], piece: int
+) -> None:
+    track = np.array([t for t, _ in pairs], np.int32)
+    scores = np.array([[s for _, s in pairs]])
+    segments = Segments((1,))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("LEAST", 7), ("MOST", 3), ("PIECE", piece)):
+            patch.setattr(layers, name, value)
+        made: tuple[layers.Layer, ...] = ()
+        held: list[int] = []
+        for start in range(0, len(pairs), 8):
+            one = slice(start, start + 8)
+            ids = np.arange(len(pairs))[one]
+            segments.add(1, ids, track[one], ids * 1.0, np.ones((len(ids), 1), np.float16))
+            parts = segments.parts(held)
+            made = layers.renewed(made, parts)
+            held = [part.layered for part in parts]
+            assert len(made) <= 3
+        found = layers.likely(made, scores)
+    covered = sum(held)
+    assert len(pairs) - covered < 7
+    if not found:
+        assert covered == 0
+        return
+    (places, tracks) = found[0]
+    assert np.array_equal(tracks, track[places])
+    assert len(set(places.tolist())) == len(places)
+    for one in range(6):
+        own = [i for i in range(covered) if track[i] == one]
+        best = sorted(own, key=lambda i: -scores[0, i])[:BEST]
+        least = min((scores[0, i] for i in best), default=np.inf)
+        assert {i for i in own if scores[0, i] >= least} <= set(places.tolist())
 
 
 @given(

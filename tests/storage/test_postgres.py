@@ -22,6 +22,7 @@ from storage import (
     NotAGallery,
     StorageError,
     TrackUpdate,
+    inside,
     writing,
 )
 
@@ -148,5 +149,49 @@ def test_no_row_is_passed_over_by_a_search_beside_several_writers(
         view = gallery._searcher.mirror.refresh
         gallery.search(query)
         with gallery._database.read() as connection:
-            held = sum(count for group in view(connection).groups for _, count in group)
+            held = sum(part.count for part in view(connection).parts)
         assert held == gallery.info().embeddings == 9 + 3 * 15
+
+
+def test_searches_move_into_the_database_and_back(
+    stored: str, model: ModelInfo, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    tables = "SELECT count(*) FROM pg_tables WHERE tablename = 'nearfar_search'"
+    with Gallery.open(stored, model=model) as gallery:
+        query = gallery.tracks()[0].embeddings[:2]
+        before = gallery.search(query, top=100)
+        assert gallery.searched_in == "memory"
+    with Gallery.open(stored, model=model, search="database") as gallery:
+        assert gallery.search(query, top=100)[0].best == before[0].best
+        assert ask(stored, "SELECT count(*) FROM nearfar_search") == [(9,)]
+    with (
+        Gallery.open(stored, model=model) as gallery,
+        Gallery.open(stored, model=model, read_only=True) as reader,
+    ):
+        assert gallery.searched_in == reader.searched_in == "database"
+        session = gallery.begin_session("far", "far.mp4", "x", 0.0, 10.0)
+        gallery.append(session.id, 9, 0, [TrackUpdate(1, [a_row(rng, f) for f in range(9)])])
+        assert len(reader.search(query)) == 2, "a reader can't take in, and compares in memory"
+        assert ask(stored, "SELECT count(*) FROM nearfar_search") == [(9,)]
+        assert len(gallery.search(query)) == 2
+        assert ask(stored, "SELECT count(*) FROM nearfar_search") == [(18,)]
+        assert gallery.check() == []
+        gallery.life.purge(camera="far", before=1e9)
+        assert len(gallery.search(query)) == len(reader.search(query)) == 1
+        assert ask(stored, "SELECT count(*) FROM nearfar_search") == [(9,)]
+    with Gallery.open(stored, model=model, search="memory") as gallery:
+        assert gallery.search(query, top=100) == before
+    assert ask(stored, tables) == [(0,)]
+    with pytest.raises(StorageError, match="is a file"):
+        Gallery.open(tmp_path / "nearfar.db", model=model, create=True, search="database")
+
+
+def test_a_server_without_pgvector(
+    stored: str, model: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inside, "EXTENSION", "no_such_extension")
+    with pytest.raises(StorageError, match="has no pgvector"):
+        Gallery.open(stored, model=model, search="database")
+    monkeypatch.undo()
+    with Gallery.open(stored, model=model) as gallery:
+        assert gallery.searched_in == "memory"

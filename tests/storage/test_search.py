@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid import Embeddings, ModelInfo, distances
-from storage import Gallery, SearchHit, StorageError, TrackUpdate
+from storage import Gallery, SearchHit, StorageError, TrackUpdate, layers, search
 
 from .conftest import SIZES, a_model, a_row, a_vector, of_session
 from .places import KINDS, Place, new_place
@@ -76,20 +77,54 @@ def name(hit: SearchHit) -> tuple[str, int]:
     return ("track", hit.best.track) if hit.identity is None else ("identity", hit.identity)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+WAYS = (*KINDS, "inside")
+"""Where a gallery is kept and compared; the last is PostgreSQL by itself."""
+
+
+def open_new(place: Place, way: str) -> Gallery:
+    """A new gallery that is searched in this way."""
+    where = "database" if way == "inside" else None
+    return Gallery.open(place, model=a_model(), create=True, search=where)
+
+
+@pytest.fixture(params=WAYS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with new_place(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def gallery(place: Place, request: pytest.FixtureRequest) -> Iterator[Gallery]:
+    """An empty gallery at `place`."""
+    with open_new(place, request.node.callspec.params["place"]) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", params=WAYS)
 def filled(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
     with new_place(request.param, tmp_path_factory.mktemp("search")) as place:
-        with Gallery.open(place, model=a_model(), create=True) as gallery:
+        with open_new(place, request.param) as gallery:
             fill(gallery, 0)
+            assert gallery.search(a_query(0, 1))
         yield place
+
+
+@pytest.fixture(scope="module", params=["plain", "layered"], autouse=True)
+def how(request: pytest.FixtureRequest) -> Iterator[None]:
+    """As small galleries are searched, and as large ones are."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "layered":
+            patch.setattr(layers, "LEAST", 1)
+            patch.setattr(layers, "MOST", 2)
+        yield
 
 
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 1000),
-    n=st.integers(1, 3),
+    n=st.integers(1, 5),
     camera=st.sampled_from([None, "near", "far"]),
     after=st.sampled_from([None, 1001.0, 1004.5]),
     before=st.sampled_from([None, 1002.0, 1004.5]),
@@ -173,7 +208,7 @@ def test_zero_vectors_are_far_from_all(gallery: Gallery, model: ModelInfo) -> No
     )
     hits = gallery.search(zero)
     assert hits
-    assert {hit.distance for hit in hits} == {1.0}
+    assert [hit.distance for hit in hits] == pytest.approx([1.0] * len(hits), abs=1e-6)
 
 
 def test_nothing_to_find_and_bad_questions(gallery: Gallery, place: Place) -> None:
@@ -186,3 +221,67 @@ def test_nothing_to_find_and_bad_questions(gallery: Gallery, place: Place) -> No
         gallery.search(Embeddings.empty(SIZES))
     with pytest.raises(StorageError, match="sub-vectors"):
         gallery.search(Embeddings.empty((4, 4)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    looks=st.lists(st.integers(1, 3), min_size=1, max_size=9),
+    camera=st.sampled_from([None, "near"]),
+    top=st.sampled_from([1, 5, 1000]),
+    room=st.sampled_from([1, 1 << 10, 1 << 26]),
+)
+def test_many_queries_find_what_each_finds_alone(
+    filled: Place, seed: int, looks: list[int], camera: str | None, top: int, room: int
+) -> None:
+    queries = [a_query(seed + i, n) for i, n in enumerate(looks)]
+    with pytest.MonkeyPatch.context() as patch, Gallery.open(filled, read_only=True) as gallery:
+        patch.setattr(search, "SCORES", room)
+        found = gallery.search_many(queries, camera=camera, top=top)
+        assert len(found) == len(queries)
+        for query, hits in zip(queries, found, strict=True):
+            alone = gallery.search(query, camera=camera, top=top)
+            assert [name(hit) for hit in hits] == [name(hit) for hit in alone]
+            for hit, other in zip(hits, alone, strict=True):
+                assert hit.log_odds == pytest.approx(other.log_odds, abs=1e-5)
+                assert (hit.best, hit.level, hit.distance) == (
+                    other.best,
+                    other.level,
+                    other.distance,
+                )
+
+
+def test_many_queries_of_none_and_bad_ones(gallery: Gallery) -> None:
+    assert gallery.search_many([]) == []
+    assert gallery.search_many([a_query(0, 1), a_query(1, 2)]) == [[], []]
+    with pytest.raises(StorageError, match="at least one"):
+        gallery.search_many([a_query(0, 1), Embeddings.empty(SIZES)])
+
+
+@pytest.mark.parametrize("sharpened", [1, 1000])
+def test_a_first_pass(filled: Place, sharpened: int) -> None:
+    queries = [a_query(seed, 1 + seed % 3) for seed in range(8)]
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Gallery.open(filled, read_only=True) as exact,
+        Gallery.open(filled, read_only=True, rough_above=0) as rough,
+        Gallery.open(filled, read_only=True, rough_above=1000) as above,
+    ):
+        patch.setattr(search, "SHARPENED", sharpened)
+        found = [exact.search(query, top=100) for query in queries]
+        assert [above.search(query, top=100) for query in queries] == found
+        for camera in (None, "near"):
+            for query in queries:
+                hits = rough.search(query, camera=camera, top=100)
+                right = {name(hit): hit for hit in exact.search(query, camera=camera, top=100)}
+                assert {name(hit) for hit in hits} == set(right)
+                if sharpened == 1000:  # all that there are
+                    odds = [right[name(hit)].log_odds for hit in hits]
+                    assert [hit.log_odds for hit in hits] == pytest.approx(odds, abs=1e-5)
+        if exact.searched_in == "memory" and sharpened == 1:
+            assert [rough.search(query, top=100) for query in queries] != found
+        together = rough.search_many(queries, top=100)
+        for query, hits in zip(queries, together, strict=True):
+            alone = rough.search(query, top=100)
+            odds = [hit.log_odds for hit in alone]
+            assert [hit.log_odds for hit in hits] == pytest.approx(odds, abs=1e-5)

@@ -1,0 +1,79 @@
+"""What is said of the persons that a search found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from reid import Calibration, Embeddings, distances
+
+from . import reading, schema
+from .records import Appearance, SearchHit
+
+
+@dataclass(frozen=True)
+class Best:
+    """A person that was found, by the likeliest observation.
+
+    Args:
+        owner: the identity's id; of a track without one, minus the track's.
+        chance: of being the one who is looked for. mean: of the likeliest observations, nats.
+        observation, level: of the likeliest one. vector: ``float32 (d,)``, zero past its level.
+    """
+
+    owner: int
+    chance: float
+    mean: float
+    observation: int
+    level: int
+    vector: NDArray[np.float32]
+
+
+def shown(
+    connection: Connection,
+    queries: Sequence[Embeddings],
+    calibration: Calibration,
+    found: Sequence[Sequence[Best]],
+) -> list[tuple[SearchHit, ...]]:
+    """The hits of each query with what the database knows of them."""
+    track = schema.Track
+    owners = {best.owner for own in found for best in own}
+    pictures = reading.sightings(connection, [best.observation for own in found for best in own])
+    known, lone = [o for o in owners if o > 0], [-o for o in owners if o < 0]
+    seen = alone = dict[int, tuple[Appearance, ...]]()
+    if known:
+        seen = reading.appearances(connection, track.identity_id, track.identity_id.in_(known))
+    if lone:
+        alone = reading.appearances(connection, track.id, track.id.in_(lone))
+    out = []
+    for query, own in zip(queries, found, strict=True):
+        hits = []
+        for best in own:
+            distance, level = _nearest(query, calibration, best)
+            hits.append(
+                SearchHit(
+                    identity=best.owner if best.owner > 0 else None,
+                    probability=best.chance,
+                    log_odds=best.mean,
+                    level=level,
+                    distance=distance,
+                    best=pictures[best.observation],
+                    appearances=seen[best.owner] if best.owner > 0 else alone[-best.owner],
+                )
+            )
+        out.append(tuple(hits))
+    return out
+
+
+def _nearest(query: Embeddings, calibration: Calibration, best: Best) -> tuple[float, int]:
+    """The distance to the query's likeliest look, and the level of that pair."""
+    level, quality = np.array([best.level], np.int8), np.ones(1, np.float32)
+    row = Embeddings(best.vector[None], level, quality, query.sizes)
+    distance, compared = distances(query, row)
+    unbounded = Calibration(calibration.intercept, calibration.slope, float("inf"))
+    at = int(unbounded.log_odds(distance, query.levels, level).argmax())
+    return float(distance[at, 0]), int(compared[at, 0])
