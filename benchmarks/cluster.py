@@ -118,7 +118,7 @@ def disturbed(place: Path, cluster: Cluster, clips: list[Path], chance: random.R
         program.wait()
         program = begun(place, cluster.address, False, clips)
     elif victim == "node":
-        cluster.remove_node(chance.choice(cluster.worker_nodes), allow_graceful=False)
+        cluster.remove_node(chance.choice(list(cluster.worker_nodes)), allow_graceful=False)
         cluster.add_node(num_cpus=1)
     else:
         found = subprocess.run(["pgrep", "-f", "^ray::(detect|embed)"], capture_output=True)
