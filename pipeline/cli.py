@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from .cli_calibrate import add_to as add_calibrate_verb
 from .cli_gallery import app as gallery_app
 from .cli_live import add_to as add_live_verbs
 from .cli_models import add_to as add_models_verb
@@ -39,6 +40,7 @@ app.add_typer(site_app, name="site")
 add_track_verbs(app)
 add_live_verbs(app)
 add_models_verb(app)
+add_calibrate_verb(app)
 
 GalleryOption = Annotated[str, typer.Option("--gallery", help="path or URL of the gallery")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object")]

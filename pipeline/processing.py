@@ -115,7 +115,7 @@ def process(
         engine = Engine(eyes, model, opened, known, settings)
         runs = engine.run(found, progress, stop, tell)
         with engine.tally.stage("link"):
-            linked = link_gallery(opened, model.info.calibration, known.constraints, known.link)
+            linked = link_gallery(opened, opened.calibration, known.constraints, known.link)
         report = _write(folder, opened, runs, linked, save_video)
     cameras = tuple(
         CameraResult(r.camera, r.session.id, r.position, r.lost, r.done, r.failure) for r in runs
