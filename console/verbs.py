@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 import uvicorn
 
 from pipeline import Detector
+from pipeline.live.frames import is_loopback
 from reid import Embedder
 from storage import Account, Gallery
 
@@ -44,7 +44,7 @@ def serve(
     On this machine alone nobody signs in. Any other address needs accounts (`nearfar users add`)
     and, in front of it, a proxy that speaks HTTPS; give its name with `--name cameras.example.org`.
     """
-    own = _is_loopback(host)
+    own = is_loopback(host)
     model = Embedder.load(embedder, device)
     with Gallery.open(gallery, model=model.info) as opened:
         accounts = opened.accounts.every()
@@ -64,15 +64,6 @@ def serve(
         typer.echo(f"nearfar: open http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends)")
         config = uvicorn.Config(app, log_level="warning", server_header=False)
         uvicorn.Server(config).run([listener])
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -82,12 +82,21 @@ class CameraRun:
         self._crops: dict[tuple[int, int], bytes] = {}
         self._embedded: dict[int, float] = {}
         self._tracks: dict[int, Track] = {}
+        self._ids: dict[int, int] = {}
+        self._seen: list[tuple[int, tuple[float, float, float, float]]] = []
+
+    @property
+    def seen(self) -> list[tuple[int | None, tuple[float, float, float, float]]]:
+        """The boxes of the newest frame, by the ids of their tracks; None for one that is not
+        stored yet."""
+        return [(self._ids.get(number), box) for number, box in self._seen]
 
     def take(self, frame: Frame, tracks: Sequence[Track]) -> list[Track]:
         """Notes a frame's observations; returns the tracks whose newest one wants an embedding."""
         self.position = frame.index + 1
         if self._committed_at == float("-inf"):
             self._committed_at = frame.time
+        self._seen = [(track.number, track.last.box) for track in tracks]
         due = []
         for track in tracks:
             self._tracks[track.number] = track
@@ -123,6 +132,7 @@ class CameraRun:
         ]
         ids = gallery.append(self.session.id, self.position, self.lost, updates, state)
         stored = {ids[number]: observations for number, observations in self._unsaved.items()}
+        self._ids |= ids
         self._forget()
         if time is not None:
             self._committed_at = time
@@ -149,6 +159,7 @@ class CameraRun:
             if track.state is State.ENDED:
                 del self._tracks[number]
                 self._embedded.pop(number, None)
+                self._ids.pop(number, None)
             else:
                 del track.observations[1:-recent]
 

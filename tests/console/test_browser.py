@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from console import create_app
 from console.state import Console
 from console.users import hash_password
 from pipeline import Detector
@@ -26,64 +19,17 @@ from reid import Embedder
 from storage import Account, Gallery, ObservationRow, TrackUpdate
 
 from .conftest import PEOPLE, Blocks, frame_of, png
+from .serving import Served, needs_chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and "NEARFAR_NEVER_SKIP_BROWSER" not in os.environ,
-    reason="needs chromium (Debian: apt-get install chromium)",
-)
+pytestmark = needs_chromium
 Crops = dict[tuple[int, int], np.ndarray]
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as tools:
-        chromium = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-class Served:
-    """A console on a free port, in a thread."""
-
-    def __init__(self, console: Console, *, sign_in: bool = False) -> None:
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        app = create_app(console, sign_in=sign_in)
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
-        return self.url
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
 
 
 @pytest.fixture
 def url(gallery: Gallery, embedder: Embedder) -> Iterator[str]:
     with Served(Console(gallery, embedder, Detector(Blocks()))) as url:
         yield url
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A fresh page; what the browser complains about fails the test."""
-    context = browser.new_context(viewport={"width": 1200, "height": 850})
-    opened = context.new_page()
-    said: list[str] = []
-    opened.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    yield opened
-    context.close()
-    assert said == []
 
 
 def picture(tmp_path: Path, image: np.ndarray) -> Path:
