@@ -145,10 +145,20 @@ class ChangeOut(Copied):
     time: float
 
 
+class PairOut(BaseModel):
+    """How two tracks speak for one person."""
+
+    one: int
+    other: int
+    evidence: float = Field(description="nats, without the prior")
+    level: int = Field(description="of the best comparison between them")
+
+
 class WholeIdentity(IdentityOut):
     """A person with all tracks and what was changed."""
 
     every: list[TrackOut]
+    pairs: list[PairOut] = Field(description="of the first tracks, the weakest first")
     history: list[ChangeOut]
 
 

@@ -430,6 +430,10 @@ class Gallery:
         limits = Limits(camera, identity, after, before, min_level, until)
         return self._searcher.pages([query], limits, top, skip)[0] if self._searcher else NOTHING
 
+    def warm(self) -> None:
+        """Reads all vectors into memory, as the first search would; searches meanwhile wait."""
+        self._forget()
+
     def info(self) -> GalleryInfo:
         """How much there is of everything."""
         with self._database.read() as connection:

@@ -50,10 +50,9 @@ function follow() {
   const live = document.getElementById("live");
   if (events && !live) { events.close(); events = null; }
   if (!live || events) return;
-  let first = true;
   events = new EventSource(live.dataset.events);
-  events.onmessage = () => {
-    if (first) { first = false; return; }
+  events.onmessage = (event) => {
+    if (document.getElementById("live")?.dataset.mark === event.data) return;
     htmx.ajax("GET", "/live", { target: "#live", select: "#live", swap: "outerHTML" });
   };
   events.addEventListener("frames", (event) => {
@@ -75,14 +74,14 @@ function show(camera, frame) {
   const image = picture.querySelector("image");
   for (const key of ["width", "height"]) image.setAttribute(key, frame[key]);
   image.setAttribute("href", frame.picture);
-  const line = frame.width / 26;
+  const line = frame.width / 22;
   const boxes = picture.querySelector("g");
   boxes.setAttribute("font-size", line);
   boxes.replaceChildren(...frame.boxes.flatMap(({ box: [x, y, width, height], identity }) => {
     const rect = made("rect", { x, y, width, height });
     if (!identity) return [rect];
-    const link = made("a", { href: `/identities/${identity}` });
-    link.append(made("text", { x, y: Math.max(y - frame.width / 100, line) }, `identity ${identity}`));
+    const link = made("a", { href: `/identities/${identity}`, "aria-label": `identity ${identity}` });
+    link.append(made("text", { x, y: Math.max(y - frame.width / 100, line) }, identity));
     return [rect, link];
   }));
 }
