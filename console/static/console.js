@@ -71,6 +71,8 @@ function show(camera, frame) {
   const picture = document.querySelector(`svg.now[data-camera="${CSS.escape(camera)}"]`);
   if (!picture) return;
   picture.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
+  const at = picture.closest("section").querySelector(".at");
+  if (at) at.textContent = new Date(1000 * frame.time).toISOString().slice(11, 19);
   const image = picture.querySelector("image");
   for (const key of ["width", "height"]) image.setAttribute(key, frame[key]);
   image.setAttribute("href", frame.picture);

@@ -72,6 +72,7 @@ def test_pictures_boxes_and_a_camera_that_goes_down(
         expect(picture).to_have_attribute("href", address, timeout=SLOW)
         expect(hall.locator("svg.now rect")).to_have_count(2, timeout=SLOW)
         expect(hall.get_by_role("link", name="identity").first).to_be_visible(timeout=SLOW)
+        expect(hall.locator(".at")).to_have_text(re.compile("^[0-9]{2}:[0-9]{2}:[0-9]{2}$"))
         first = picture.get_attribute("href")
         expect(picture).not_to_have_attribute("href", first or "", timeout=SLOW)
         shown = page.request.get(url + (picture.get_attribute("href") or ""))
