@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
 
 def calibrate(
     gallery: PlaceOption = HERE,
+    site: Annotated[Path | None, typer.Option(help="site file, for the linker's prior")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be")] = False,
     reset: Annotated[bool, typer.Option("--reset", help="back to the embedder's own")] = False,
     as_json: Json = False,
@@ -44,6 +46,7 @@ def calibrate(
     with opened_gallery(gallery, read_only=dry_run) as opened:
         from .calibrating import calibrate as run
         from .calibrating import facts, keep
+        from .site import Site, read_site
 
         if reset:
             was = opened.recalibration.reset()
@@ -53,7 +56,7 @@ def calibrate(
             else:
                 typer.echo(said)
             return
-        found = run(opened)
+        found = run(opened, (read_site(site) if site else Site()).link)
         model = opened.model
         assert model is not None
         if as_json:

@@ -12,7 +12,6 @@ from pipeline.live import links as links_module
 from pipeline.live.links import Links
 from pipeline.site import Site
 from storage import Gallery
-from tracker import LinkSettings
 
 from .test_alerts import MODEL
 
@@ -20,7 +19,7 @@ from .test_alerts import MODEL
 def test_it_is_learnt_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links_module, "SAID_SECONDS", 0.0)
     with Gallery.open(tmp_path / "g.db", model=MODEL, create=True) as gallery:
-        links = Links(gallery, MODEL, Site(), LinkSettings(), print)
+        links = Links(gallery, MODEL, Site(), print)
         links._round(1000.0)
         assert links._alarm.calibration.to_json() == MODEL.calibration.to_json()
         own = MODEL.calibration

@@ -57,7 +57,9 @@ def fill(place: Place, persons: int) -> None:
             (gallery.people.confirm if same else gallery.people.reject)(number["far", who])
 
 
-def test_what_people_decided_is_used_from_then_on(nearfar: Call, place: Place) -> None:
+def test_what_people_decided_is_used_from_then_on(
+    nearfar: Call, place: Place, tmp_path: Path
+) -> None:
     fill(place, 600)
     with Gallery.open(place) as gallery:
         query = gallery.tracks(["near"])[0].embeddings
@@ -73,6 +75,12 @@ def test_what_people_decided_is_used_from_then_on(nearfar: Call, place: Place) -
     assert looked["after"]["loss"] < looked["before"]["loss"]
     with Gallery.open(place) as gallery:
         assert gallery.calibration.to_json() == SHIPPED.to_json()
+    site = tmp_path / "site.yaml"
+    site.write_text("linking: {prior: -3}\n")
+    rarer = json.loads(
+        nearfar("calibrate", "--gallery", place, "--site", site, "--dry-run", "--json").out
+    )
+    assert rarer["levels"][0]["offset"] > level["offset"]
     said = nearfar("calibrate", "--gallery", place)
     assert said.status == 0, said
     assert "64 with   64 px" in said.out
