@@ -32,11 +32,11 @@ def calibrate(
     Example: `nearfar calibrate --gallery plaza.db`
 
     ```
-    nearfar serve --gallery plaza.db                # Review: s same, d different
-    nearfar calibrate --gallery plaza.db --dry-run  # what would change, on how many decisions
-    nearfar calibrate --gallery plaza.db            # kept in the gallery: searches, linking and
-    nearfar process day2.mp4 --gallery plaza.db     # the console go by it from now on
-    nearfar calibrate --gallery plaza.db --reset    # back to the embedder's own
+    nearfar serve --gallery plaza.db       # Review: s same, d different
+    nearfar calibrate --gallery plaza.db --dry-run
+    nearfar calibrate --gallery plaza.db   # searches, linking, a watch
+                                           # and the console go by it
+    nearfar calibrate --gallery plaza.db --reset
     ```
 
     It takes 30 decisions, 5 of each kind, about 5 persons. At each pair of levels the calibration
@@ -46,6 +46,7 @@ def calibrate(
     with opened_gallery(gallery, read_only=dry_run) as opened:
         from .calibrating import calibrate as run
         from .calibrating import facts, keep
+        from .errors import PipelineError
         from .site import Site, read_site
 
         if reset:
@@ -57,15 +58,20 @@ def calibrate(
                 typer.echo(said)
             return
         found = run(opened, (read_site(site) if site else Site()).link)
-        model = opened.model
-        assert model is not None
+        worse: PipelineError | None = None
+        if not dry_run:
+            try:
+                keep(opened, found)
+            except PipelineError as error:
+                worse = error
         if as_json:
-            kept = not dry_run and found.better
+            kept = not dry_run and worse is None
             print_json({**facts(found), "kept": kept, "calibration": found.calibration.to_json()})
         else:
-            _print(found, model)
-        if not dry_run:
-            keep(opened, found)
+            assert opened.model is not None
+            _print(found, opened.model)
+        if worse:
+            raise worse
     if not as_json:
         typer.echo("nothing is kept" if dry_run else f"kept in {gallery}")
 
