@@ -432,7 +432,8 @@ class Gallery:
 
     def warm(self) -> None:
         """Reads all vectors into memory, as the first search would; searches meanwhile wait."""
-        self._forget()
+        if self._searcher:
+            self._searcher.warm()
 
     def info(self) -> GalleryInfo:
         """How much there is of everything."""

@@ -76,6 +76,11 @@ class Searcher:
                 rough_above=self._rough_above,
             )
 
+    def warm(self) -> None:
+        """See `Gallery.warm`."""
+        with self._lock, self._database.read() as connection:
+            self.mirror.refresh(connection)
+
     def forget(self) -> None:
         """Has the vectors in memory follow what was removed."""
         if not self.mirror.segments.parts():
