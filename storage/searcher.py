@@ -78,6 +78,8 @@ class Searcher:
 
     def warm(self) -> None:
         """See `Gallery.warm`."""
+        if self._inside and self._inside.take_in():
+            return
         with self._lock, self._database.read() as connection:
             self.mirror.refresh(connection)
 
