@@ -6,6 +6,7 @@ Changes need a page of this address or the header `X-Nearfar: 1`.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -210,17 +211,29 @@ def live(here: Here) -> LiveOut:
     return here.shared.live.now()
 
 
+@router.get("/live/{camera}/frames/{number}", response_class=Response)
+def live_frame(here: Here, camera: str, number: Number) -> Response:
+    """A frame that `/live` told of, a JPEG of 640 pixels at most; it is stored nowhere."""
+    data = here.shared.live.picture(camera, number)
+    here.look_live(camera)
+    return Response(data, media_type="image/jpeg")
+
+
 @router.get("/live/events", include_in_schema=False, response_class=EventStream)
 async def live_events(here: Here, request: Request) -> EventStream:
-    """Server-sent events: a mark, whenever what `/live` answers has changed."""
+    """Server-sent events: a mark, whenever what `/live` answers has changed; new frames by
+    themselves, as ``frames``."""
 
     async def events() -> AsyncIterator[str]:
-        last = None
+        last = shown = None
         while not await request.is_disconnected():
             found = await run_in_threadpool(here.shared.live.now)
             if (now := watching.mark(found)) != last:
                 last = now
                 yield f"data: {now}\n\n"
+            if (fresh := json.dumps(watching.frames(found))) != shown:
+                shown = fresh
+                yield f"event: frames\ndata: {fresh}\n\n"
             await asyncio.sleep(watching.EVERY)
 
     return EventStream(events())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
@@ -54,9 +55,16 @@ class Context:
 
     def look(self, sha: str) -> None:
         """Notes that the user looks at a picture, once for each picture and user of late."""
+        self._note(sha, {"crop": sha})
+
+    def look_live(self, camera: str) -> None:
+        """Notes that the user looks at a camera's frames, once an hour."""
+        self._note(f"{camera} in hour {int(time.time() // 3600)}", {"camera": camera})
+
+    def _note(self, what: str, facts: dict[str, str]) -> None:
         if not (self.noted or self.gallery.audit.notes_searches):
             return
-        key = (self.user.name, sha)
+        key = (self.user.name, what)
         with self.shared.lock:
             if key in self.shared.looks:
                 self.shared.looks.move_to_end(key)
@@ -64,7 +72,7 @@ class Context:
             self.shared.looks[key] = None
             while len(self.shared.looks) > 20_000:
                 self.shared.looks.popitem(last=False)
-        self.gallery.audit.note("look", {"crop": sha})
+        self.gallery.audit.note("look", facts)
 
 
 def shared_of(request: Request) -> Shared:

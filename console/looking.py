@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.linking import evidence_between
 from pipeline.query import LIKELY, picture_hash
 from reid import Embeddings
 from storage import Gallery, Session, Sighting, StoredTrack
@@ -19,6 +20,7 @@ from .models import (
     HoldOut,
     Identities,
     IdentityOut,
+    PairOut,
     Place,
     QueryOut,
     Review,
@@ -32,6 +34,9 @@ from .state import Console, Query
 
 AT_ONCE = 48
 """Identities on a page of the list."""
+
+IN_PAIRS = 20
+"""Tracks of an identity whose evidence is told pair by pair."""
 
 WITHOUT_PICTURES = 100
 """Links whose pictures are gone that a review looks past."""
@@ -97,15 +102,16 @@ def search(console: Console, gallery: Gallery, terms: Terms, who: str, noted: bo
         "before": terms.before,
         "min_level": terms.min_level,
     }
-    found = gallery.search_page(
-        Embeddings.concatenate(parts),
-        page=terms.page,
-        camera=terms.camera,
-        after=terms.after,
-        before=terms.before,
-        min_level=terms.min_level,
-        top=terms.top,
-    )
+    with console.turn:
+        found = gallery.search_page(
+            Embeddings.concatenate(parts),
+            page=terms.page,
+            camera=terms.camera,
+            after=terms.after,
+            before=terms.before,
+            min_level=terms.min_level,
+            top=terms.top,
+        )
     if noted or gallery.audit.notes_searches:
         hits = [[hit.identity, hit.best.track] for hit in found.hits]
         gallery.audit.note("search", {**facts, "limits": limits, "identities_tracks": hits})
@@ -145,9 +151,15 @@ def identity(gallery: Gallery, number: int) -> WholeIdentity:
     one = gallery.browse.identity(number)
     tracks = sorted(gallery.browse.tracks(one.tracks), key=lambda t: (t.first, t.id))
     best = gallery.browse.best(one.tracks)
+    between = evidence_between(gallery, [t.id for t in tracks[:IN_PAIRS]])
+    pairs = [
+        PairOut(one=a, other=b, evidence=found.log_odds, level=found.level)
+        for (a, b), found in between.items()
+    ]
     return WholeIdentity(
         **IdentityOut.of(one).model_dump(),
         every=[_track(t, best.get(t.id)) for t in tracks],
+        pairs=sorted(pairs, key=lambda pair: pair.evidence),
         history=[ChangeOut.model_validate(c) for c in gallery.people.history(number)],
     )
 

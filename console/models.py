@@ -145,10 +145,20 @@ class ChangeOut(Copied):
     time: float
 
 
+class PairOut(BaseModel):
+    """How two tracks speak for one person."""
+
+    one: int
+    other: int
+    evidence: float = Field(description="nats, without the prior")
+    level: int = Field(description="of the best comparison between them")
+
+
 class WholeIdentity(IdentityOut):
     """A person with all tracks and what was changed."""
 
     every: list[TrackOut]
+    pairs: list[PairOut] = Field(description="of the first tracks, the weakest first")
     history: list[ChangeOut]
 
 
@@ -315,6 +325,25 @@ class LiveSeen(BaseModel):
     identity: int | None
 
 
+class LiveBox(BaseModel):
+    """Somebody in a frame; `track` is null until it is stored, `identity` until it is known."""
+
+    box: Box
+    track: int | None
+    identity: int | None
+
+
+class LiveFrame(BaseModel):
+    """A camera's newest frame that went through the stages, and who is in it."""
+
+    number: int
+    time: float
+    width: int
+    height: int
+    picture: str = Field(description="address of the frame, a JPEG; it is there for some seconds")
+    boxes: list[LiveBox] = Field(description="in pixels of the frame")
+
+
 class Tile(BaseModel):
     """A camera; all but `camera` and `people` are null where no watch answers for it."""
 
@@ -325,6 +354,7 @@ class Tile(BaseModel):
     newest: float | None = Field(default=None, description="when the newest real frame came")
     delay: float | None = Field(default=None, description="seconds from capture to stored")
     people: list[LiveSeen]
+    frame: LiveFrame | None = Field(default=None, description="where the watch shows frames")
 
 
 class LiveOut(BaseModel):

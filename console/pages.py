@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -12,13 +13,14 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from pipeline.outputs import iso
 from pipeline.pages import FAR, css_colour, span
 
 from . import acting, api, looking, watching
 from .api import Number
-from .context import Context, Here, Operator, shared_of
+from .context import Administrator, Context, Here, Operator, shared_of
 from .errors import ConsoleError
 from .guard import check_origin
 from .looking import Terms
@@ -38,8 +40,18 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(span=span, colour=css_colour, far=FAR, clock=clock, day=day)
+    made.filters["code"] = _with_code
     made.globals["version"] = version("nearfar")
     return made
+
+
+def _with_code(text: str) -> Markup:
+    """Text with what stands between backticks as code."""
+    parts = re.split("`+", text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if i % 2 else escape(part)
+        for i, part in enumerate(parts)
+    )
 
 
 def clock(time: float) -> str:
@@ -105,6 +117,9 @@ def search(
     )
     result = looking.search(here.console, here.gallery, terms, here.user.name, here.noted)
     liked = [here.gallery.browse.sighting(one) for one in like]
+    lasting = None
+    if query is not None and result.hits and page is None:
+        lasting = _address("/search", like=[*like, result.hits[0].best.id], **limits)
     return _page(
         here,
         "search.html",
@@ -112,6 +127,7 @@ def search(
         result=result,
         query=asked,
         page=page,
+        lasting=lasting,
         more=_address("/search", query=query, like=like, **limits, page=result.next),
     )
 
@@ -160,10 +176,9 @@ def ask_to_erase(here: Here, number: Number) -> HTMLResponse:
 
 @router.post("/identities/{number}/erase")
 def erase(
-    here: Here, number: Number, observations: Annotated[int, Form(ge=0, le=MOST)]
+    here: Administrator, number: Number, observations: Annotated[int, Form(ge=0, le=MOST)]
 ) -> HTMLResponse:
     """Removes a person for good."""
-    here.user.need("administrator")
     gone = acting.erase(here.gallery, number, observations)
     said = f"Identity {number} is erased: {gone.tracks} tracks, {gone.crops} pictures."
     return _page(
@@ -206,7 +221,8 @@ def review(
 @router.get("/live")
 def live(here: Here) -> HTMLResponse:
     """A tile a camera, kept up by server-sent events."""
-    return _page(here, "live.html", found=here.shared.live.now())
+    found = here.shared.live.now()
+    return _page(here, "live.html", found=found, mark=watching.mark(found))
 
 
 @router.get("/watchlist")
@@ -243,6 +259,27 @@ def look_no_more(here: Operator, name: Annotated[str, Form()]) -> HTMLResponse:
 def gallery(here: Here) -> HTMLResponse:
     """What is kept, for how long, and what may not go."""
     return _page(here, "gallery.html", kept=looking.kept(here.gallery))
+
+
+@router.post("/holds")
+def hold(
+    here: Administrator,
+    reason: Annotated[str, Form(min_length=1, max_length=500)],
+    identity: Annotated[Id | None, Form()] = None,
+    camera: Annotated[str, Form(max_length=200)] = "",
+) -> HTMLResponse:
+    """Places a legal hold on a person, a camera or everything."""
+    made = here.gallery.life.hold(reason, identity=identity, camera=camera or None)
+    notice = {"said": f"Hold {made.id} is placed.", "undo": None}
+    return _page(here, "gallery.html", kept=looking.kept(here.gallery), notice=notice)
+
+
+@router.post("/holds/{number}/lift")
+def lift(here: Administrator, number: Number) -> HTMLResponse:
+    """Lifts a legal hold."""
+    here.gallery.life.lift(number)
+    notice = {"said": f"Hold {number} is lifted.", "undo": None}
+    return _page(here, "gallery.html", kept=looking.kept(here.gallery), notice=notice)
 
 
 @router.get("/api")

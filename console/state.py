@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, Semaphore
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from .errors import ConsoleError
 
 MOST_QUERIES, MOST_BYTES = 200, 512 * 2**20
 """Pictures that are kept in memory, the last ones, and their pixels; they are written nowhere."""
+
+AT_ONCE = 2
+"""Searches at a time, the others in turn: one takes all cores, and many at once all end late."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Query:
 
 
 class Console:
-    """The state of a running console.
+    """The state of a running console; who searches holds `turn`.
 
     Args:
         gallery: opened for writing; the caller closes it. embedder: of the gallery's model.
@@ -54,6 +57,7 @@ class Console:
         self._queries: OrderedDict[str, Query] = OrderedDict()
         self._lock = Lock()
         self._inference = Lock()
+        self.turn = Semaphore(AT_ONCE)
 
     def ask(self, image: NDArray[np.uint8], height: float | None, owner: str) -> Query:
         """Takes in a picture; a frame with several people has no embedding until one is picked.
@@ -95,7 +99,11 @@ class Console:
         with self._lock:
             found = self._queries.get(name)
             if found is None or found.owner != owner:
-                raise ConsoleError("this query is no longer kept: send the picture again", 404)
+                raise ConsoleError(
+                    "a picture that was sent is shown to its sender alone, and only for a while: "
+                    "send it again, or ask for the address of a search with a stored picture",
+                    404,
+                )
             self._queries.move_to_end(name)
             return found
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 import typer
 import uvicorn
 
 from pipeline import Detector
+from pipeline.live.frames import is_loopback
 from reid import Embedder
-from storage import Account, Gallery
+from storage import Account, Gallery, StorageError
 
 from .app import LOOPBACK, create_app
 from .errors import ConsoleError
@@ -44,8 +46,8 @@ def serve(
     On this machine alone nobody signs in. Any other address needs accounts (`nearfar users add`)
     and, in front of it, a proxy that speaks HTTPS; give its name with `--name cameras.example.org`.
     """
-    own = _is_loopback(host)
-    model = Embedder.load(embedder, device)
+    own = is_loopback(host)
+    model = Embedder.load(embedder, device, threads=1)
     with Gallery.open(gallery, model=model.info) as opened:
         accounts = opened.accounts.every()
         if not own and not accounts:
@@ -60,19 +62,17 @@ def serve(
             Console(opened, model, eyes), sign_in=bool(accounts), hosts=hosts, watch=asked
         )
         listener = _listener(host, port)
+        Thread(target=_warm, args=(opened,), daemon=True).start()
         shown = f"[{host}]" if ":" in host else host
         typer.echo(f"nearfar: open http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends)")
         config = uvicorn.Config(app, log_level="warning", server_header=False)
         uvicorn.Server(config).run([listener])
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _warm(gallery: Gallery) -> None:
+    """Spares the first search the reading; one that fails is told of where it is asked for."""
+    with suppress(StorageError):
+        gallery.warm()
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -7,10 +7,11 @@ import time
 from collections import defaultdict
 from threading import Lock
 from typing import Any
+from urllib.parse import quote
 
 from pipeline import PipelineError
 from pipeline.engine import encode
-from pipeline.live.asking import ask
+from pipeline.live.asking import ask, frames_of, picture_of
 from pipeline.live.wanted import add_looks
 from reid import Embeddings
 from storage import Gallery
@@ -18,6 +19,8 @@ from storage import Gallery
 from .errors import ConsoleError
 from .models import (
     AlertOut,
+    LiveBox,
+    LiveFrame,
     LiveOut,
     LiveSeen,
     Seen,
@@ -88,6 +91,7 @@ class Live:
         self._lock = Lock()
         self._found: LiveOut | None = None
         self._at = float("-inf")
+        self._pictures: dict[str, tuple[int, bytes]] = {}
 
     def now(self) -> LiveOut:
         """Not older than `EVERY`."""
@@ -97,16 +101,42 @@ class Live:
                 self._at = time.monotonic()
             return self._found
 
+    def picture(self, camera: str, number: int) -> bytes:
+        """A frame that `now` told of, as a JPEG; fetched once for all who look.
+
+        Raises:
+            ConsoleError: there is no such frame, or it is gone.
+        """
+        held = self._pictures.get(camera)
+        if held is not None and held[0] == number:
+            return held[1]
+        told = {t.camera for t in self.now().tiles if t.frame is not None}
+        found = picture_of(self._watch, camera, number) if self._watch and camera in told else None
+        if found is None:
+            raise ConsoleError(f"no frame {number} of {camera}, or it is gone", 404)
+        self._pictures[camera] = number, found
+        return found
+
     def _look(self) -> LiveOut:
         status, trouble = _status(self._watch)
+        frames = frames_of(self._watch) if status and self._watch else {}
         people: dict[str, list[LiveSeen]] = defaultdict(list)
         newest = self._gallery.browse.newest(PEOPLE)
-        identities = self._gallery.browse.identity_of([s.track for s in newest])
+        shown = [b["track"] for f in frames.values() for b in f["boxes"] if b["track"]]
+        identities = self._gallery.browse.identity_of([*(s.track for s in newest), *shown])
         for sighting in newest:
             seen = LiveSeen(seen=Seen.of(sighting), identity=identities.get(sighting.track))
             people[sighting.camera].append(seen)
         told = {c["camera"]: c for c in status["cameras"]} if status else {}
-        tiles = [_tile(camera, told.get(camera), people[camera]) for camera in {*people, *told}]
+        tiles = [
+            _tile(
+                camera,
+                told.get(camera),
+                people[camera],
+                _frame(camera, frames[camera], identities) if camera in frames else None,
+            )
+            for camera in {*people, *told}
+        ]
         alerts = [AlertOut.of(a) for a in self._gallery.watchlist.alerts(last=ALERTS)]
         return LiveOut(
             watch=status is not None,
@@ -118,13 +148,21 @@ class Live:
 
 def mark(found: LiveOut) -> str:
     """Changes whenever what is shown does, but not with each new frame."""
-    shown = found.model_dump_json(exclude={"tiles": {"__all__": {"newest", "delay"}}})
-    return hashlib.sha256(shown.encode()).hexdigest()[:16]
+    shown = found.model_dump_json(exclude={"tiles": {"__all__": {"newest", "delay", "frame"}}})
+    framed = [tile.camera for tile in found.tiles if tile.frame]
+    return hashlib.sha256(f"{shown} {framed}".encode()).hexdigest()[:16]
 
 
-def _tile(camera: str, told: dict[str, Any] | None, people: list[LiveSeen]) -> Tile:
+def frames(found: LiveOut) -> dict[str, dict[str, Any]]:
+    """The newest frame of each camera that shows one, as plain values."""
+    return {tile.camera: tile.frame.model_dump() for tile in found.tiles if tile.frame}
+
+
+def _tile(
+    camera: str, told: dict[str, Any] | None, people: list[LiveSeen], frame: LiveFrame | None
+) -> Tile:
     if told is None:
-        return Tile(camera=camera, people=people)
+        return Tile(camera=camera, people=people, frame=frame)
     return Tile(
         camera=camera,
         state=told["state"],
@@ -133,6 +171,21 @@ def _tile(camera: str, told: dict[str, Any] | None, people: list[LiveSeen]) -> T
         newest=None if told["age"] is None else time.time() - told["age"],
         delay=told["delay"],
         people=people,
+        frame=frame,
+    )
+
+
+def _frame(camera: str, told: dict[str, Any], identities: dict[int, int | None]) -> LiveFrame:
+    return LiveFrame(
+        number=told["frame"],
+        time=told["time"],
+        width=told["width"],
+        height=told["height"],
+        picture=f"/api/v1/live/{quote(camera, safe='')}/frames/{told['frame']}",
+        boxes=[
+            LiveBox(box=b["box"], track=b["track"], identity=identities.get(b["track"]))
+            for b in told["boxes"]
+        ],
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from .cli_calibrate import add_to as add_calibrate_verb
 from .cli_gallery import app as gallery_app
 from .cli_jobs import add_to as add_jobs_verb
 from .cli_live import add_to as add_live_verbs
@@ -41,6 +42,7 @@ add_track_verbs(app)
 add_jobs_verb(app)
 add_live_verbs(app)
 add_models_verb(app)
+add_calibrate_verb(app)
 
 GalleryOption = Annotated[str, typer.Option("--gallery", help="path or URL of the gallery")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object")]

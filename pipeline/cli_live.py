@@ -47,6 +47,10 @@ def watch(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     listen: Annotated[str, typer.Option(help="HOST:PORT for health over HTTP, or none")] = LISTEN,
+    frames: Annotated[
+        bool | None,
+        typer.Option(help="show the newest frames there too; usual on this machine's own address"),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="print a JSON object a line: events, and status")
     ] = False,
@@ -85,6 +89,7 @@ def watch(
             embedder=embedder,
             device=device,
             listen=None if listen == "none" else listen,
+            frames=frames,
             tell=view.tell,
             show=view.show,
             stop=stop,

@@ -107,6 +107,14 @@ class CameraRun:
         self._crops: dict[tuple[int, int], bytes] = {}
         self._embedded: dict[int, float] = {}
         self._tracks: dict[int, Track] = {}
+        self._ids: dict[int, int] = {}
+        self._seen: list[tuple[int, tuple[float, float, float, float]]] = []
+
+    @property
+    def seen(self) -> list[tuple[int | None, tuple[float, float, float, float]]]:
+        """The boxes of the newest frame, by the ids of their tracks; None for one that is not
+        stored yet."""
+        return [(self._ids.get(number), box) for number, box in self._seen]
 
     def follow(self, seen: Seen) -> list[tuple[int, Observation]]:
         """Takes a frame's detections to the tracker and notes the observations.
@@ -117,9 +125,11 @@ class CameraRun:
         self.position = seen.index + 1
         if self._committed_at == float("-inf"):
             self._committed_at = seen.time
+        tracks = self.tracker.update(seen.index, seen.time, seen.boxes, seen.scores, seen.size)
+        self._seen = [(track.number, track.last.box) for track in tracks]
+        self.boxes += len(tracks)
         due = []
-        for track in self.tracker.update(seen.index, seen.time, seen.boxes, seen.scores, seen.size):
-            self.boxes += 1
+        for track in tracks:
             self._tracks[track.number] = track
             if track.number in self._unsaved or track.number in self._embedded:
                 self._unsaved.setdefault(track.number, []).append(track.last)
@@ -162,6 +172,7 @@ class CameraRun:
             self.session.id, self.position, self.lost, updates, state, checkpoint, failure
         )
         stored = {ids[number]: observations for number, observations in self._unsaved.items()}
+        self._ids |= ids
         self._forget()
         if time is not None:
             self._committed_at = time
@@ -192,6 +203,7 @@ class CameraRun:
             if track.state is State.ENDED:
                 del self._tracks[number]
                 self._embedded.pop(number, None)
+                self._ids.pop(number, None)
             else:
                 del track.observations[1:-recent]
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reid import Calibration
 from storage import Gallery, StoredTrack
-from tracker import Constraints, Judgements, LinkSettings, PairEvidence, Tracklet, link
+from tracker import (
+    Constraints,
+    Judgements,
+    Linker,
+    LinkSettings,
+    PairEvidence,
+    Tracklet,
+    link,
+)
 
 LOOKS = 8
 """Observations of a track that the linker compares at most, spread over its time."""
@@ -46,6 +54,17 @@ def judgements(gallery: Gallery, tracks: Iterable[StoredTrack]) -> Judgements:
         members[track.identity].append(track.id)
     apart = [(track, other) for track, one in said.rejected for other in members[one]]
     return Judgements(said.confirmed, apart)
+
+
+def evidence_between(
+    gallery: Gallery, tracks: Sequence[int]
+) -> dict[tuple[int, int], PairEvidence]:
+    """How the linker weighs each pair of some tracks, by their ids, the lower first; without those
+    that have no embedding."""
+    found = [t for t in gallery.browse.tracks(tracks, looks=LOOKS) if len(t.embeddings)]
+    linker = Linker(gallery.calibration)
+    linker.start(map(tracklet, found), {})
+    return dict(linker.identity([t.id for t in found]).evidence)
 
 
 def link_gallery(

@@ -123,7 +123,7 @@ def process(
             models = Models(detector, embedder, device)
             runs = over_workers(ray, models, engine, found, progress, stop, tell)
         with engine.tally.stage("link"):
-            linked = link_gallery(opened, model.info.calibration, known.constraints, known.link)
+            linked = link_gallery(opened, opened.calibration, known.constraints, known.link)
         report = _write(folder, opened, runs, linked, save_video)
     cameras = tuple(
         CameraResult(r.camera, r.session.id, r.position, r.lost, r.done, r.failure) for r in runs

@@ -27,6 +27,7 @@ from .life import Life
 from .looks import spread
 from .mending import Repair
 from .people import Change, People
+from .recalibration import Decision, Recalibration
 from .records import (
     Appearance,
     BoxRow,
@@ -57,6 +58,7 @@ __all__ = [
     "Browse",
     "Change",
     "Claim",
+    "Decision",
     "Doubt",
     "Gallery",
     "GalleryClaimed",
@@ -77,6 +79,7 @@ __all__ = [
     "NotStored",
     "ObservationRow",
     "People",
+    "Recalibration",
     "Removed",
     "Repair",
     "Rule",

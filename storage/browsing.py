@@ -55,12 +55,14 @@ class Browse:
             seen = reading.appearances(connection, track, track.in_(tracks))
         return {one: own[0].best for one, own in seen.items() if own[0].best is not None}
 
-    def tracks(self, ids: Sequence[int]) -> list[StoredTrack]:
-        """Tracks by their ids, without embeddings."""
+    def tracks(self, ids: Sequence[int], *, looks: int | None = 0) -> list[StoredTrack]:
+        """Tracks by their ids, with so many embeddings of each; see `Gallery.tracks`."""
+        found: list[StoredTrack] = []
         with self._database.read() as connection:
-            return reading.tracks(
-                connection, self._sizes, self._model_id, 0, schema.Track.id.in_(ids)
-            )
+            for i in range(0, len(ids), reading.IN_LIST):
+                some = schema.Track.id.in_(ids[i : i + reading.IN_LIST])
+                found += reading.tracks(connection, self._sizes, self._model_id, looks, some)
+        return found
 
     def embeddings(self, observations: Sequence[int]) -> Embeddings:
         """The stored embeddings of observations, in their order.

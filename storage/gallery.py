@@ -8,20 +8,22 @@ from math import inf
 from pathlib import Path
 from types import TracebackType
 
-from reid import Embeddings, ModelInfo
+from reid import Calibration, Embeddings, ModelInfo
 
-from . import checks, identities, mending, reading, schema, search, writing
+from . import checks, identities, mending, reading, recalibration, schema, search, writing
 from .accounts import Accounts
 from .audit import AuditLog, the_user
 from .backend import Claim
 from .browsing import Browse
 from .crops import Crops
 from .database import Database
+from .errors import StorageError
 from .life import Life
 from .limits import Limits
 from .mending import Repair
 from .models import require_active, settle_model
 from .people import People
+from .recalibration import Recalibration
 from .records import (
     BoxRow,
     GalleryInfo,
@@ -168,6 +170,23 @@ class Gallery:
     def people(self) -> People:
         """What a person says about who is who."""
         return People(self._database, self._actor)
+
+    @property
+    def calibration(self) -> Calibration:
+        """By which evidence is weighed now; the model's own, or one that was fitted here.
+
+        Raises:
+            StorageError: a gallery without a model has none.
+        """
+        if self.model is None:
+            raise StorageError(f"{self._database.name} has no model yet")
+        with self._database.read() as connection:
+            return recalibration.in_use(connection, self.model)
+
+    @property
+    def recalibration(self) -> Recalibration:
+        """The fit of that to what people decided."""
+        return Recalibration(self._database, self._actor, self.model)
 
     @property
     def accounts(self) -> Accounts:
@@ -422,6 +441,11 @@ class Gallery:
         until, skip = search.place_of(page)
         limits = Limits(camera, identity, after, before, min_level, until)
         return self._searcher.pages([query], limits, top, skip)[0] if self._searcher else NOTHING
+
+    def warm(self) -> None:
+        """Reads all vectors into memory, as the first search would; searches meanwhile wait."""
+        if self._searcher:
+            self._searcher.warm()
 
     def info(self) -> GalleryInfo:
         """How much there is of everything."""

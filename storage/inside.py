@@ -120,6 +120,7 @@ class Inside:
     def pages(
         self,
         connection: Connection,
+        calibration: Calibration,
         queries: Sequence[Embeddings],
         limits: Limits,
         top: int,
@@ -132,14 +133,14 @@ class Inside:
         passing, facts = self._passing(connection, limits, until)
         found, persons = [], []
         for query in queries:
-            columns, score, own = _evidence(query, self._model.calibration)
+            columns, score, own = _evidence(query, calibration)
             page = {"top": top, "skip": skip}
             rows = connection.execute(
                 text(_ranking(columns, score, passing)), facts | own | page
             ).all()
             persons.append(int(rows[0].persons) if rows else 0)
             found.append([self._best(row) for row in rows])
-        hits = shown(connection, queries, self._model.calibration, found)
+        hits = shown(connection, queries, calibration, found)
         return [
             SearchPage(own, n, f"{until}.{skip + top}" if skip + top < n else None)
             for own, n in zip(hits, persons, strict=True)

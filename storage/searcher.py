@@ -14,6 +14,7 @@ from .inside import Inside
 from .limits import Limits
 from .mirror import Mirror
 from .models import require_active
+from .recalibration import in_use
 from .records import SearchPage
 from .search import search
 
@@ -56,22 +57,31 @@ class Searcher:
         if self._inside and self._inside.take_in():
             with self._database.read() as connection:
                 require_active(connection, self._database.name, self._number)
-                return self._inside.pages(connection, queries, limits, top, skip)
+                calibration = in_use(connection, self._model)
+                return self._inside.pages(connection, calibration, queries, limits, top, skip)
         with ExitStack() as stack:
             with self._lock:
                 connection = stack.enter_context(self._database.read())
                 require_active(connection, self._database.name, self._number)
                 view = self.mirror.refresh(connection)
+            calibration = in_use(connection, self._model)
             return search(
                 connection,
                 view,
-                self._model.calibration,
+                calibration,
                 queries,
                 limits,
                 top=top,
                 skip=skip,
                 rough_above=self._rough_above,
             )
+
+    def warm(self) -> None:
+        """See `Gallery.warm`."""
+        if self._inside and self._inside.take_in():
+            return
+        with self._lock, self._database.read() as connection:
+            self.mirror.refresh(connection)
 
     def forget(self) -> None:
         """Has the vectors in memory follow what was removed."""

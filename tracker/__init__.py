@@ -7,6 +7,7 @@ from .finish import Clock, finish
 from .follow import Follower, TrackerSettings
 from .link import Group, Linker, LinkSettings, link
 from .metrics import TrackScore, best_mapping, score_tracks
+from .refit import Judged, Refit, refit
 from .single import Tracker
 from .table import BoxTable
 from .track import Observation, State, Track
@@ -19,11 +20,13 @@ __all__ = [
     "Follower",
     "Group",
     "Identity",
+    "Judged",
     "Judgements",
     "LinkSettings",
     "Linker",
     "Observation",
     "PairEvidence",
+    "Refit",
     "State",
     "Track",
     "TrackScore",
@@ -36,5 +39,6 @@ __all__ = [
     "finish",
     "link",
     "overlap",
+    "refit",
     "score_tracks",
 ]

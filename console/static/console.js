@@ -50,12 +50,43 @@ function follow() {
   const live = document.getElementById("live");
   if (events && !live) { events.close(); events = null; }
   if (!live || events) return;
-  let first = true;
   events = new EventSource(live.dataset.events);
-  events.onmessage = () => {
-    if (first) { first = false; return; }
+  events.onmessage = (event) => {
+    if (document.getElementById("live")?.dataset.mark === event.data) return;
     htmx.ajax("GET", "/live", { target: "#live", select: "#live", swap: "outerHTML" });
   };
+  events.addEventListener("frames", (event) => {
+    for (const [camera, frame] of Object.entries(JSON.parse(event.data))) show(camera, frame);
+  });
 }
+// New frames and boxes take the place of those that are shown; the rest of the page stays.
+const SVG = "http://www.w3.org/2000/svg";
+function made(name, values, text) {
+  const one = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(values)) one.setAttribute(key, value);
+  if (text) one.textContent = text;
+  return one;
+}
+function show(camera, frame) {
+  const picture = document.querySelector(`svg.now[data-camera="${CSS.escape(camera)}"]`);
+  if (!picture) return;
+  picture.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
+  const at = picture.closest("section").querySelector(".at");
+  if (at) at.textContent = new Date(1000 * frame.time).toISOString().slice(11, 19);
+  const image = picture.querySelector("image");
+  for (const key of ["width", "height"]) image.setAttribute(key, frame[key]);
+  image.setAttribute("href", frame.picture);
+  const line = frame.width / 22;
+  const boxes = picture.querySelector("g");
+  boxes.setAttribute("font-size", line);
+  boxes.replaceChildren(...frame.boxes.flatMap(({ box: [x, y, width, height], identity }) => {
+    const rect = made("rect", { x, y, width, height });
+    if (!identity) return [rect];
+    const link = made("a", { href: `/identities/${identity}`, "aria-label": `identity ${identity}` });
+    link.append(made("text", { x, y: Math.max(y - frame.width / 100, line) }, identity));
+    return [rect, link];
+  }));
+}
+
 document.addEventListener("htmx:afterSettle", follow);
 document.addEventListener("DOMContentLoaded", follow);

@@ -75,7 +75,7 @@ class Alarm:
         now: float,
     ) -> None:
         self.settings = settings
-        self._gallery, self._calibration, self._sizes = gallery, calibration, sizes
+        self._gallery, self.calibration, self._sizes = gallery, calibration, sizes
         self._raised = raised
         self._persons: list[Wanted] = []
         self._changes = -1
@@ -108,7 +108,7 @@ class Alarm:
             return
         looks = track.looks(self._sizes)
         for person in self._persons:
-            odds = resemblance(looks, person.looks, self._calibration)
+            odds = resemblance(looks, person.looks, self.calibration)
             visit = self._visits.get((person.name, track.camera))
             if odds >= self._least or (visit is not None and track.id in visit.tracks):
                 self._seen(track, person, odds)

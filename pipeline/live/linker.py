@@ -121,6 +121,10 @@ class LiveLinker:
             self._constraints, self._settings = constraints, settings
             self._said_at = float("-inf")
 
+    def recalibrate(self, calibration: Calibration) -> None:
+        """Weighs evidence by another calibration from the next round on."""
+        self._calibration, self._kept_to, self._said_at = calibration, None, float("-inf")
+
     def see(self, track: int, camera: str, observations: Sequence[Observation]) -> None:
         """Takes in observations that were stored."""
         if track not in self.tracks:

@@ -13,7 +13,7 @@ from tracker import Observation
 
 from ..site import Site
 from .alerts import Alarm
-from .linker import LiveLinker
+from .linker import SAID_SECONDS, LiveLinker
 
 LINK_SECONDS = 0.4
 """Between two rounds of linking."""
@@ -42,10 +42,11 @@ class Links:
         self.alerts = 0
         self.info: GalleryInfo | None = None
         self._gallery, self._say = gallery, say
+        self._calibration, self._calibrated_at = gallery.calibration, now
         self._linker = LiveLinker(
-            gallery, model.calibration, model.sizes, site.constraints, site.link, now
+            gallery, self._calibration, model.sizes, site.constraints, site.link, now
         )
-        self._alarm = Alarm(gallery, model.calibration, model.sizes, site.alerts, self._raised, now)
+        self._alarm = Alarm(gallery, self._calibration, model.sizes, site.alerts, self._raised, now)
         self._fresh: set[int] = set()
         self._news: SimpleQueue[tuple[int, str, Sequence[Observation]]] = SimpleQueue()
         self._stop = Event()
@@ -95,6 +96,7 @@ class Links:
             self._linker.see(number, camera, observations)
             if any(o.vector is not None for o in observations):
                 self._fresh.add(number)
+        self._recalibrate(now)
         self._linker.link(now)
         self._alarm.refresh(now)
         self._fresh &= self._linker.tracks.keys()
@@ -102,6 +104,15 @@ class Links:
             if track.is_mature(now):
                 self._alarm.look(track)
                 self._fresh.remove(track.id)
+
+    def _recalibrate(self, now: float) -> None:
+        """Learns of another calibration that was kept in the gallery."""
+        if abs(now - self._calibrated_at) < SAID_SECONDS:
+            return
+        self._calibrated_at, found = now, self._gallery.calibration
+        if found.to_json() != self._calibration.to_json():
+            self._calibration = self._alarm.calibration = found
+            self._linker.recalibrate(found)
 
     def _raised(self, alert: Alert) -> None:
         self.alerts += 1

@@ -28,6 +28,7 @@ def watch(
     embedder: str | Path | None = None,
     device: str = "auto",
     listen: str | None = None,
+    frames: bool | None = None,
     tell: Tell,
     show: Callable[[WatchHealth], None],
     stop: Event,
@@ -38,7 +39,8 @@ def watch(
     Args:
         gallery: path or URL, made if it is not there.
         detector, embedder: weights; those that ship if None. device: ``auto``, ``cpu``, ``cuda``.
-        listen: ``HOST:PORT`` for the health over HTTP; none if None.
+        listen: ``HOST:PORT`` for the health over HTTP; none if None. frames: whether the newest
+            frames are served there too; if None, where only this machine can reach them.
         tell: told each change, from any thread. show: called twice a second.
         reload: has the site file be read again when set; it is too when it was edited.
 
@@ -54,7 +56,7 @@ def watch(
         server: HealthServer | None = None
         try:
             if listen is not None:
-                server = HealthServer(listen, running.health)
+                server = HealthServer(listen, running.health, running.frames, frames)
             tell({"event": "start", "cameras": len(running.health().cameras)})
             while not stop.wait(TURN_SECONDS) and running.failure is None:
                 before, edited = edited, _edited(site)

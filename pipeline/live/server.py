@@ -1,4 +1,5 @@
-"""The health of a watch over HTTP: ``/healthz``, ``/readyz``, ``/status``, ``/metrics``."""
+"""The health of a watch over HTTP: ``/healthz``, ``/readyz``, ``/status``, ``/metrics``; and its
+newest frames at ``/frames``, to this machine alone unless more is asked for."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import CallError, PipelineError
+from .frames import Frames, is_loopback
 from .metrics import plain, prometheus
 from .watching import WatchHealth
 
@@ -19,18 +22,29 @@ class HealthServer:
 
     Args:
         place: ``HOST:PORT``; port 0 takes a free one. health: asked at each request.
+        frames: of the cameras. show: whether they are served; None where others can't reach them.
 
     Raises:
         CallError: no such place. PipelineError: it is taken.
     """
 
-    def __init__(self, place: str, health: Callable[[], WatchHealth]) -> None:
+    def __init__(
+        self,
+        place: str,
+        health: Callable[[], WatchHealth],
+        frames: Frames | None = None,
+        show: bool | None = None,
+    ) -> None:
         host, colon, port = place.rpartition(":")
         if not colon or not port.isdecimal() or int(port) > 65535:
             raise CallError(f"{place!r} is no place to listen: write HOST:PORT")
 
+        private = is_loopback(host.strip("[]"))
+
         class Handler(_Handler):
             ask = staticmethod(health)
+            shown = frames if (private if show is None else show) else None
+            anyone = not private
 
         try:
             self._server = _Server((host.strip("[]"), int(port)), Handler)
@@ -58,11 +72,16 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     ask: Callable[[], WatchHealth]
+    shown: Frames | None
+    anyone: bool
     timeout = 10
     server_version = "nearfar"
     sys_version = ""
 
     def do_GET(self) -> None:
+        if self.path.startswith("/frames"):
+            self._frames()
+            return
         health = self.ask()
         if self.path == "/healthz":
             self._answer(health.alive, "ok" if health.alive else "the worker hangs")
@@ -79,9 +98,27 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _answer(self, well: bool, text: str, kind: str = "text/plain; charset=utf-8") -> None:
-        body = (text.rstrip("\n") + "\n").encode()
-        self.send_response(200 if well else 503)
+        self._send(200 if well else 503, (text.rstrip("\n") + "\n").encode(), kind)
+
+    def _frames(self) -> None:
+        """Frames, not to pages of other sites, nor by a name that was made to point here."""
+        found = None
+        try:
+            asked = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
+        except ValueError:
+            asked = ""
+        if self.shown is not None and (self.anyone or is_loopback(asked)):
+            found = self.shown.answer(self.path)
+        if found is None:
+            self.send_error(404)
+        else:
+            self._send(200, *found)
+
+    def _send(self, code: int, body: bytes, kind: str) -> None:
+        self.send_response(code)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         self.end_headers()
         self.wfile.write(body)

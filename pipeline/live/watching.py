@@ -29,6 +29,7 @@ from ..settings import Settings
 from ..site import Camera, Site
 from .address import Address, resolve
 from .camera import LiveCamera
+from .frames import Frames
 from .links import Links
 from .states import CameraHealth, CameraState
 from .watched import COMMIT_SECONDS, WatchedCamera
@@ -111,6 +112,7 @@ class Watch:
         self._trouble: str | None = None
         self._told: dict[tuple[str, str], float] = {}
         self.failure: Exception | None = None
+        self.frames = Frames()
         gallery.watchlist.renew(embedding(embedder))
         self._links = Links(gallery, embedder.info, site, self._linker_says)
         receiver = _receiver(site, folder)
@@ -229,6 +231,7 @@ class Watch:
         self._closing.append(watched.camera)
         Thread(target=watched.camera.close, daemon=True).start()
         watched.claim.close()
+        self.frames.drop(name)
         self._tell({"event": "camera", "camera": name, "state": "removed", "reason": ""})
 
     def _step(self) -> None:
@@ -250,8 +253,9 @@ class Watch:
             self._engine.step([taken for _, taken in going])
         except DetectorError:  # before any tracker saw a frame: one of them may be to blame
             going = [one for one in going if self._well_alone(one[1])]
-        for watched, _ in going:
+        for watched, (run, frame) in going:
             watched.camera.processed += 1
+            self.frames.put(frame, run.seen)
         if going:
             self._steps.append((time.monotonic(), len(going)))
 

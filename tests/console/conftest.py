@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from console import create_app
 from console.state import Console
@@ -17,6 +18,8 @@ from pipeline.engine import encode
 from reid import Embedder
 from samples import person_crops
 from storage import Gallery, ObservationRow, TrackUpdate
+
+from .serving import CHROMIUM
 
 CAMERAS = {"near": 256, "far": 40}
 PEOPLE, VIEWS = 5, 4
@@ -115,3 +118,24 @@ def frame_of(*crops: np.ndarray) -> np.ndarray:
     for i, crop in enumerate(crops):
         frame[30 : 30 + len(crop), 60 + 260 * i : 60 + 260 * i + crop.shape[1]] = crop
     return frame
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as tools:
+        chromium = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh page; what the browser complains about fails the test."""
+    context = browser.new_context(viewport={"width": 1200, "height": 850})
+    opened = context.new_page()
+    said: list[str] = []
+    opened.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    yield opened
+    context.close()
+    assert said == []

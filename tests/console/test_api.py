@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from io import BytesIO
@@ -90,6 +91,29 @@ def test_searches_onward_with_filters_and_pages(client: TestClient, gallery: Gal
         answer = client.get("/api/v1/search", params=wrong)
         assert answer.status_code == code, answer.text
         assert answer.json()["detail"]
+
+
+def test_filters_and_what_a_hit_says(client: TestClient, gallery: Gallery, crops: Crops) -> None:
+    query = send(client, png(crops[2, 0]))["id"]
+    sharp = client.get("/api/v1/search", params={"query": query, "min_level": 4}).json()
+    assert {h["best"]["level"] for h in sharp["hits"]} == {4}
+    assert {h["best"]["camera"] for h in sharp["hits"]} == {"near"}
+    early = client.get("/api/v1/search", params={"query": query, "before": 1e9 + 30}).json()
+    assert {h["best"]["camera"] for h in early["hits"]} == {"near"}
+    page = client.get("/search", params={"query": query}).text
+    top = page.partition('aria-label="result 2"')[0]
+    for said in ("Identity 3", "compared at level 4", "near", "far", "2001-09-09 01:46:40"):
+        assert said in top
+    assert re.search(r"9[0-9]\.[0-9] %", top)
+
+
+def test_evidence_is_told_by_pair_of_tracks_and_level(client: TestClient, gallery: Gallery) -> None:
+    tracks = gallery.browse.identity(3).tracks
+    (pair,) = client.get("/api/v1/identities/3").json()["pairs"]
+    assert (pair["one"], pair["other"]) == tuple(sorted(tracks))
+    assert pair["level"] == 1, "far is 40 px"
+    assert pair["evidence"] > 0
+    assert f"{pair['evidence']:+.1f} nats" in client.get("/identities/3").text
 
 
 def test_pictures_are_served_and_no_other_file(client: TestClient, gallery: Gallery) -> None:
@@ -212,10 +236,10 @@ def _bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + head + body + chunk(b"IEND", b"")
 
 
-def _animation() -> bytes:
+def _animation(kind: str) -> bytes:
     images = [Image.new("RGB", (20, 40), colour) for colour in ("red", "blue")]
     out = BytesIO()
-    images[0].save(out, "WEBP", save_all=True, append_images=images[1:])
+    images[0].save(out, kind, save_all=True, append_images=images[1:])
     return out.getvalue()
 
 
@@ -226,10 +250,12 @@ def _animation() -> bytes:
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "no picture"),
         (png(np.zeros((40, 20, 3), np.uint8))[:60], 415, "picture"),
         (_bomb(12_000, 9_000), 413, "12000 x 9000 pixels"),
-        (_animation(), 415, "animation"),
+        (_animation("WEBP"), 415, "animation"),
+        (_animation("PNG"), 415, "animation"),
+        (_animation("GIF"), 415, "no picture"),
         (bytes(MOST_BYTES + 1), 413, "20 MB"),
     ],
-    ids=["empty", "svg", "cut short", "bomb", "animation", "large"],
+    ids=["empty", "svg", "cut short", "bomb", "webp", "apng", "gif", "large"],
 )
 def test_pictures_that_are_refused(client: TestClient, data: bytes, code: int, said: str) -> None:
     answer = client.post("/api/v1/queries", files={"picture": data}, headers=OWN)

@@ -17,4 +17,5 @@ def test_a_small_run() -> None:
     facts = json.loads(done.stdout)
     assert facts["searches"] == 4
     assert 0 < facts["p50"] <= facts["p95"]
-    assert 0 <= facts["live"] < 1
+    assert 0 < facts["live"] < 1
+    assert facts["pictures"] >= 8

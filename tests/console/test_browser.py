@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
-from console import create_app
 from console.state import Console
 from console.users import hash_password
 from pipeline import Detector
@@ -26,64 +19,17 @@ from reid import Embedder
 from storage import Account, Gallery, ObservationRow, TrackUpdate
 
 from .conftest import PEOPLE, Blocks, frame_of, png
+from .serving import Served, needs_chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and "NEARFAR_NEVER_SKIP_BROWSER" not in os.environ,
-    reason="needs chromium (Debian: apt-get install chromium)",
-)
+pytestmark = needs_chromium
 Crops = dict[tuple[int, int], np.ndarray]
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as tools:
-        chromium = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-class Served:
-    """A console on a free port, in a thread."""
-
-    def __init__(self, console: Console, *, sign_in: bool = False) -> None:
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        app = create_app(console, sign_in=sign_in)
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
-        return self.url
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
 
 
 @pytest.fixture
 def url(gallery: Gallery, embedder: Embedder) -> Iterator[str]:
     with Served(Console(gallery, embedder, Detector(Blocks()))) as url:
         yield url
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A fresh page; what the browser complains about fails the test."""
-    context = browser.new_context(viewport={"width": 1200, "height": 850})
-    opened = context.new_page()
-    said: list[str] = []
-    opened.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    yield opened
-    context.close()
-    assert said == []
 
 
 def picture(tmp_path: Path, image: np.ndarray) -> Path:
@@ -113,6 +59,7 @@ def test_from_a_far_picture_to_the_near_camera(
     assert first_hit(page) == "Identity 3"
     page.get_by_role("link", name="also the person: add this picture").nth(0).click()
     page.wait_for_url("**like=*like=*")
+    page.get_by_text("Camera, time and size").click()
     page.select_option("#camera", "far")
     page.get_by_role("button", name="Search again").click()
     page.wait_for_url("**camera=far*")
@@ -159,6 +106,22 @@ def test_pasting_a_picture(page: Page, url: str, crops: Crops) -> None:
     )
     expect(page.locator(".results section")).to_have_count(PEOPLE)
     assert first_hit(page) == "Identity 2"
+
+
+def test_dropping_a_picture(page: Page, url: str, crops: Crops) -> None:
+    page.goto(url)
+    page.evaluate(
+        """(bytes) => {
+          const files = new DataTransfer();
+          files.items.add(new File([new Uint8Array(bytes)], "p.png", {type: "image/png"}));
+          for (const kind of ["dragover", "drop"])
+            document.body.dispatchEvent(
+              new DragEvent(kind, {dataTransfer: files, bubbles: true, cancelable: true}));
+        }""",
+        list(png(crops[3, 0])),
+    )
+    expect(page.locator(".results section")).to_have_count(PEOPLE)
+    assert first_hit(page) == "Identity 4"
 
 
 def test_picking_somebody_in_a_frame(page: Page, url: str, crops: Crops, tmp_path: Path) -> None:
@@ -226,15 +189,33 @@ def test_watching_for_somebody(page: Page, url: str, gallery: Gallery) -> None:
     assert gallery.watchlist.persons() == []
 
 
-def test_the_live_page_follows_what_is_stored(page: Page, url: str, gallery: Gallery) -> None:
-    page.goto(f"{url}/live")
-    near = page.get_by_role("region", name="camera near")
-    expect(near.locator("figure")).to_have_count(PEOPLE)
+def store_somebody(gallery: Gallery) -> None:
+    """A track of the near camera that nobody has linked."""
     session = next(s for s in gallery.sessions() if s.camera == "near")
     crop = gallery.browse.best([1])[1]
     assert crop.crop is not None
     row = ObservationRow(2, 1e9 + 100, (0, 0, 20, 40), 0.9, 1, 0.9, crop=gallery.crop(crop.crop))
     gallery.append(session.id, 3, 0, [TrackUpdate(77, [row])], "done")
+
+
+def test_what_is_stored_before_the_events_begin_is_shown(
+    page: Page, url: str, gallery: Gallery
+) -> None:
+    def late(route: Route) -> None:
+        store_somebody(gallery)
+        route.continue_()
+
+    page.route("**/live/events", late)
+    page.goto(f"{url}/live")
+    near = page.get_by_role("region", name="camera near")
+    expect(near.locator("figure").first).to_contain_text("not yet known")
+
+
+def test_the_live_page_follows_what_is_stored(page: Page, url: str, gallery: Gallery) -> None:
+    page.goto(f"{url}/live")
+    near = page.get_by_role("region", name="camera near")
+    expect(near.locator("figure")).to_have_count(PEOPLE)
+    store_somebody(gallery)
     expect(near.locator("figure").first).to_contain_text("not yet known")
     track = next(t.id for t in gallery.tracks(looks=0) if t.number == 77)
     gallery.save_identities({track: "new"}, {})
@@ -250,6 +231,46 @@ def test_erasing_asks_first(page: Page, url: str, gallery: Gallery) -> None:
     page.get_by_role("button", name="Erase for good").click()
     expect(page.get_by_role("status")).to_contain_text("Identity 5 is erased")
     assert len(gallery.identities()) == PEOPLE - 1
+
+
+def test_holds_are_placed_and_lifted(page: Page, url: str, gallery: Gallery) -> None:
+    page.goto(f"{url}/identities/5")
+    page.get_by_label("Forbid to remove, because of").fill("case 12/26")
+    page.get_by_role("button", name="Place a legal hold").click()
+    expect(page.get_by_role("status")).to_contain_text("Hold 1 is placed")
+    expect(page.locator("main")).to_contain_text("identity 5, case 12/26")
+    page.get_by_label("Forbid to remove").select_option("camera far")
+    page.get_by_label("because of").fill("case 13/26")
+    page.get_by_role("button", name="Place a legal hold").click()
+    expect(page.locator("main")).to_contain_text("far, case 13/26")
+    page.get_by_role("button", name="Lift hold 1").click()
+    expect(page.get_by_role("status")).to_contain_text("Hold 1 is lifted")
+    assert [hold.lifted is None for hold in gallery.life.holds()] == [False, True]
+
+
+def test_a_session_that_expired(
+    browser: Browser, gallery: Gallery, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.accounts.put(Account("ada", "operator", hash_password(PASSWORD)))
+    context = browser.new_context()
+    page = context.new_page()
+    with Served(Console(gallery, embedder), sign_in=True) as url:
+        page.goto(url)
+        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="Review").click()
+        expect(page.get_by_role("heading", name="Review")).to_be_visible()
+        monkeypatch.setattr("console.users.SESSION_SECONDS", -1)
+        page.keyboard.press("s")
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        assert gallery.audit.entries("confirm") == []
+        monkeypatch.undo()
+        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("link", name="Review")).to_be_visible()
+    context.close()
 
 
 def test_signing_in_and_out(browser: Browser, gallery: Gallery, embedder: Embedder) -> None:
@@ -278,12 +299,14 @@ def test_signing_in_and_out(browser: Browser, gallery: Gallery, embedder: Embedd
 def test_pages_can_be_used_by_everybody(
     browser: Browser, url: str, gallery: Gallery, scheme: str
 ) -> None:
-    """axe finds nothing serious, and nothing sticks out of a phone."""
+    """axe finds nothing serious, nothing sticks out of a phone, and no network is needed."""
     context = browser.new_context(
         viewport={"width": 390, "height": 800},
         color_scheme=scheme,  # type: ignore[arg-type]
     )
     page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     seen = gallery.observations(gallery.tracks(looks=0)[0].id)[0].id
     places = (
         "/",
@@ -306,6 +329,7 @@ def test_pages_can_be_used_by_everybody(
         assert serious == [], place
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 390, place
+    assert [address for address in asked if not address.startswith(url)] == [], "no other place"
     context.close()
 
 

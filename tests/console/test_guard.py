@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -144,6 +146,27 @@ def test_a_query_is_its_owners(house: TestClient) -> None:
     assert house.get(f"/api/v1/queries/{made['id']}/picture").status_code == 200
     sign_in(house, "ope")
     assert house.get(f"/api/v1/queries/{made['id']}/picture").status_code == 404
+
+
+def test_addresses_that_can_be_shared(house: TestClient, crops: dict, gallery: Gallery) -> None:
+    sign_in(house, "vie")
+    sent = house.post("/search", files={"picture": png(crops[1, 0])}, headers=OWN)
+    address = sent.headers["location"]
+    page = house.get(address)
+    assert page.text == house.get(address).text, "it can be reloaded"
+    (lasting,) = re.findall(r'<a href="(/search\?like=[0-9]+)">The same with', page.text)
+    before = len(gallery.audit.entries("search"))
+    sign_in(house, "ope")
+    refused = house.get(address)
+    assert refused.status_code == 404
+    assert "shown to its sender alone" in refused.text
+    shared = house.get(lasting)
+    assert shared.status_code == 200
+    assert "Identity 2" in shared.text.partition("result 2")[0]
+    assert len(gallery.audit.entries("search")) == before + 1
+    gone = house.get("/search?query=of-an-earlier-start")
+    assert gone.status_code == 404
+    assert "send it again" in gone.text
 
 
 def test_passwords_are_long_and_hashed(gallery: Gallery) -> None:

@@ -10,8 +10,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from console import create_app
+from console.models import LiveFrame
 from console.state import Console
 from console.watching import Live, mark
+from pipeline.frame import Frame
+from pipeline.live.frames import Frames
 from pipeline.live.server import HealthServer
 from pipeline.live.states import CameraHealth, CameraState
 from pipeline.live.watching import WatchHealth
@@ -82,7 +85,12 @@ def watched(gallery: Gallery, embedder: Embedder) -> Iterator[TestClient]:
     reason = "nobody answers at far:554"
     far = replace(near, camera="far", state=CameraState.UNREACHABLE, reason=reason, age=31.0)
     health = WatchHealth((near, far), 9.5, 0.1, None, 0, None)
-    server = HealthServer("127.0.0.1:0", lambda: health)
+    frames = Frames()
+    frames.plain()
+    track = gallery.browse.identity(2).tracks[0]
+    boxes = [(track, (10.0, 20.0, 40.0, 100.0)), (None, (90.0, 20.0, 40.0, 100.0))]
+    frames.put(Frame("near", 0, 1e9, np.full((480, 640, 3), 90, np.uint8)), boxes)
+    server = HealthServer("127.0.0.1:0", lambda: health, frames)
     app = create_app(Console(gallery, embedder), sign_in=False, watch=f"127.0.0.1:{server.port}")
     yield TestClient(app, base_url="http://127.0.0.1")
     server.close()
@@ -104,6 +112,30 @@ def test_tiles_say_how_cameras_are(watched: TestClient, client: TestClient) -> N
     assert [t["state"] for t in alone["tiles"]] == [None, None]
 
 
+def test_tiles_have_the_newest_frame_and_who_is_in_it(
+    watched: TestClient, client: TestClient, gallery: Gallery
+) -> None:
+    gallery.audit.note_searches(True)
+    tiles = {t["camera"]: t for t in watched.get("/api/v1/live").json()["tiles"]}
+    assert tiles["far"]["frame"] is None
+    frame = tiles["near"]["frame"]
+    assert (frame["width"], frame["height"]) == (640, 480)
+    assert [box["identity"] for box in frame["boxes"]] == [2, None]
+    for _ in range(2):
+        picture = watched.get(frame["picture"])
+        assert picture.headers["content-type"] == "image/jpeg"
+        assert picture.headers["cache-control"] == "private, no-store"
+    looks = [e.details for e in gallery.audit.entries("look")]
+    assert looks == [{"camera": "near"}]
+    page = watched.get("/live").text
+    assert f'href="{frame["picture"]}"' in page
+    assert page.count("<rect") == 2
+    gone = frame["picture"].rpartition("/")[0] + "/99"
+    for path in (gone, "/api/v1/live/far/frames/1", "/api/v1/live/..%2Fstatus/frames/1"):
+        assert watched.get(path).status_code == 404
+    assert client.get(frame["picture"]).status_code == 404, "no watch"
+
+
 def test_the_mark_changes_with_what_is_shown_alone(gallery: Gallery) -> None:
     found = Live(gallery, None).now()
     tile = found.tiles[0]
@@ -113,6 +145,9 @@ def test_the_mark_changes_with_what_is_shown_alone(gallery: Gallery) -> None:
         return mark(found.model_copy(update={"tiles": tiles}))
 
     assert with_first(newest=5.0, delay=0.3) == with_first(newest=6.0, delay=0.4) == mark(found)
+    seen = LiveFrame(number=1, time=1.0, width=9, height=9, picture="/1", boxes=[])
+    later = seen.model_copy(update={"number": 2})
+    assert with_first(frame=seen) == with_first(frame=later) != mark(found)
     assert with_first(stale=True) != mark(found)
     assert with_first(people=[]) != mark(found)
 

@@ -5,9 +5,15 @@ from pathlib import Path
 
 import cv2
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
+from console.state import Console
 from pipeline.demo import DemoResult, _far_people, _labelled, demo
+from reid import Embedder
 from samples import SampleFiles, Scene
+from storage import Gallery
+
+from ..console.serving import CHROMIUM, Served, needs_chromium
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -54,3 +60,33 @@ def test_the_readme_runs(
     printed = capsys.readouterr().out.splitlines()
     assert any("'near', 'far'" in line or "'far', 'near'" in line for line in printed)
     assert re.match(r"(True|False) \d+ 0\.\d+", printed[-1])
+
+
+@needs_chromium
+def test_four_clicks_to_the_near_camera(result: DemoResult, folder: Path) -> None:
+    """As docs/console.md and the README say, by somebody who only clicks."""
+    embedder = Embedder.load(device="cpu")
+    with (
+        Gallery.open(folder / "demo" / "nearfar.db", model=embedder.info) as gallery,
+        Served(Console(gallery, embedder)) as url,
+        sync_playwright() as tools,
+    ):
+        browser = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            page = browser.new_page()
+            page.goto(url)
+            page.get_by_role("link", name="Identities", exact=True).click()
+            both = page.locator("section", has=page.get_by_text("far", exact=True))
+            both = both.filter(has=page.get_by_text("near", exact=True)).first
+            name = both.get_by_role("link", name="Identity").inner_text()
+            both.get_by_role("link", name="Identity").click()
+            far = page.locator("figure", has_text="far")
+            far.get_by_role("link", name="search with this").click()
+            found = page.get_by_role("region", name="result 1", exact=True)
+            expect(found).to_contain_text(name)
+            near = found.locator("figure", has_text="near")
+            expect(near.locator("img")).to_be_visible()
+            near.get_by_role("link", name="search with this").click()
+            expect(page.locator(".drop figcaption")).to_contain_text("near, ")
+        finally:
+            browser.close()
