@@ -136,8 +136,8 @@ def test_a_source_that_fails_on_the_way(
     """The others go on, what came before is kept, and the same call goes on from there."""
     decode = Source.frames
 
-    def fails(source: Source, first: int = 0) -> Iterator:
-        for frame in decode(source, first):
+    def fails(source: Source) -> Iterator:
+        for frame in decode(source):
             if source.camera == "gate" and frame.index == 25:
                 source.path = source.path.with_name("gone.mp4")
                 yield from decode(source)

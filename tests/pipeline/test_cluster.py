@@ -145,11 +145,12 @@ def test_whoever_dies(
                 os.kill(pid, signal.SIGKILL)
             assert workers.stdout
         else:
-            cluster.remove_node(cluster.worker_nodes[-1], allow_graceful=False)
+            cluster.remove_node(list(cluster.worker_nodes)[-1], allow_graceful=False)
             cluster.add_node(num_cpus=1)
         assert program.wait(240) == 0
     finally:
         program.kill()
+        program.wait(60)
     assert rows(tmp_path / "g.db") == rows(processed.gallery)
     assert together(tmp_path / "g.db") == together(processed.gallery)
 
