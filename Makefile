@@ -44,7 +44,7 @@ lock: $(VENV)/.dev
 	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-header --no-annotate --no-emit-index-url \
 		--no-emit-find-links --output-file requirements/runtime.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-header --no-annotate --no-emit-index-url \
-		--no-emit-find-links --extra train --extra postgres --extra ray --extra dev --constraint requirements/runtime.txt \
+		--no-emit-find-links --extra train --extra mqtt --extra postgres --extra ray --extra dev --constraint requirements/runtime.txt \
 		--constraint requirements/torch.in --output-file requirements/dev.txt pyproject.toml
 
 clean:

@@ -4,13 +4,15 @@
     python benchmarks/soak.py outages CLIPS --minutes 20 # one camera freezes and dies over and over
     python benchmarks/soak.py kills CLIPS --times 30     # SIGKILL at random moments
     python benchmarks/soak.py alerts CLIPS --person 3    # the watch list, far away
-    python benchmarks/soak.py soak CLIPS --minutes 60 --csv curve.csv
+    python benchmarks/soak.py soak CLIPS --minutes 60 --keep 10 --csv curve.csv --png curve.png
 
 CLIPS is a folder; the clips are rendered into it the first time (640 x 480, 10 frames a second,
 the scene in letterbox). `--cameras 2` watches fewer, `--fps 3` looks at fewer frames a second,
 `--input 640` gives the detector smaller pictures, `--tracks 100` keeps so many to be linked (and
-soon shows whether memory still grows when there are no more of them). Needs GStreamer's RTSP
-server, see `.ci/run`.
+soon shows whether memory still grows when there are no more of them). `--keep 10` keeps what was
+seen for ten minutes (`nearfar gallery keep` and, each minute, `purge`), so that neither database
+nor memory should grow from then on; slopes are of the time after `--warm` minutes, a third of all
+if not said. Needs GStreamer's RTSP server, see `.ci/run`.
 
 `keep-up` plays the scene once and sets the identities beside those that `nearfar process` finds on
 the same clips and beside the truth: of all pairs of tracks that one side takes for one person, the
@@ -22,11 +24,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -38,9 +38,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
+from benchmarks.soak_curve import Row, draw, slopes, write_csv  # noqa: E402
 from benchmarks.soak_pairs import by_frame, offset, pairwise  # noqa: E402
 from benchmarks.soak_scene import FPS, SCENE, clip_of, pictures_of, prepare, truth_of  # noqa: E402
-from benchmarks.soak_watch import MAIN, Watched, fresh, running, write_site  # noqa: E402
+from benchmarks.soak_watch import Watched, command, fresh, running, write_site  # noqa: E402
 from pipeline import process  # noqa: E402
 from pipeline.score import who_is  # noqa: E402
 from storage import BoxRow, Gallery  # noqa: E402
@@ -208,9 +209,7 @@ def alerts(options: argparse.Namespace) -> dict[str, Any]:
         write_units(clip, access_units(images, FPS))
     pictures = pictures_of(folder, options.person)
     gallery = fresh(folder, what)
-    call = [sys.executable, "-c", MAIN, "watchlist", "add", "wanted", *map(str, pictures)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([*call, "--gallery", str(gallery)], env=environment, check=True)
+    command("watchlist", "add", "wanted", *map(str, pictures), "--gallery", str(gallery))
     port = free_port()
     with rtsp_server(FPS, {"far": clip}) as server:
         site = write_site(folder / f"{what}.yaml", {"far": server.url("far")}, options.fps)
@@ -260,36 +259,42 @@ def settled(gallery: Path) -> bool:
 
 
 def soak(options: argparse.Namespace) -> dict[str, Any]:
-    """Samples memory, threads, descriptors and the gallery's size once in ten seconds."""
-    rows: list[dict[str, float]] = []
+    """Samples memory, threads, descriptors and the gallery's size once in ten seconds. With
+    `--keep`, what is older goes each minute, by a program of its own."""
+    rows: list[Row] = []
     with running(options) as (one, _, gallery):
         one.all_live()
-        began = time.monotonic()
+        if options.keep:
+            command("gallery", "keep", str(gallery), "--for", f"{options.keep}m")
+        began = purged = time.monotonic()
         while time.monotonic() - began < 60 * options.minutes:
-            found = one.status() or {"rate": 0.0, "cameras": [], "gallery": None}
+            found = one.status() or {"rate": 0.0, "cameras": [], "gallery": None, "held": 0}
             size = sum(f.stat().st_size for f in gallery.parent.glob(f"{gallery.name}*"))
             delays = [c["delay"] for c in found["cameras"] if c["delay"] is not None]
+            counts = found["gallery"] or {}
             rows.append(
                 {
                     "seconds": round(time.monotonic() - began, 1),
                     **one.resources(),
                     "rate": found["rate"],
                     "delay": max(delays, default=0.0),
+                    "held": found["held"],
                     "database_mb": size / 1e6,
-                    "observations": (found["gallery"] or {}).get("observations", 0),
+                    "gallery_mb": counts.get("bytes", 0) / 1e6,
+                    "observations": counts.get("observations", 0),
                 }
             )
+            if options.csv:
+                write_csv(rows, options.csv)
+            if options.keep and time.monotonic() - purged > 60:
+                purged = time.monotonic()
+                command("gallery", "purge", str(gallery))
             time.sleep(10)
-    if options.csv:
-        head = ",".join(rows[0])
-        lines = [",".join(f"{value:.6g}" for value in row.values()) for row in rows]
-        options.csv.write_text("\n".join([head, *lines]) + "\n")
-    late = rows[len(rows) // 3 :]
-    hours = np.array([row["seconds"] for row in late]) / 3600
-    slope = np.polyfit(hours, [row["memory"] for row in late], 1)[0] if len(late) > 2 else 0.0
+    if options.png:
+        draw(rows, options.png)
     return {
         "samples": len(rows),
-        "memory_mb_an_hour": float(slope),
+        **slopes(rows, options.warm or options.minutes / 3),
         "first": rows[0],
         "last": rows[-1],
     }
@@ -313,7 +318,10 @@ def main() -> None:
     parser.add_argument("--fps", type=float)
     parser.add_argument("--input", type=int)
     parser.add_argument("--tracks", type=int)
+    parser.add_argument("--keep", type=int, metavar="MINUTES")
+    parser.add_argument("--warm", type=float, metavar="MINUTES")
     parser.add_argument("--csv", type=Path)
+    parser.add_argument("--png", type=Path)
     options = parser.parse_args()
     options.clips.mkdir(parents=True, exist_ok=True)
     print(json.dumps(verbs[options.what](options), indent=2))

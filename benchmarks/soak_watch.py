@@ -89,6 +89,13 @@ class Watched:
         return time.monotonic() - began
 
 
+def command(*words: str) -> None:
+    """Runs ``nearfar`` with these words."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    call = [sys.executable, "-c", MAIN, *words]
+    subprocess.run(call, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
 def resident(process_id: int) -> float:
     """Memory of a process in MB."""
     with suppress(OSError):

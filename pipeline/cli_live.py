@@ -182,7 +182,7 @@ def watchlist_list(gallery: GalleryOption = "nearfar.db", as_json: JsonOption = 
     with one_line_errors():
         from storage import Gallery
 
-        from .live.webhook import facts
+        from .live.outbox import facts
         from .outputs import iso
 
         with Gallery.open(gallery, read_only=True) as opened:

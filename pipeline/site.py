@@ -32,6 +32,12 @@ def _can_name_files(name: str) -> str:
     return name
 
 
+def _topic(topic: str) -> str:
+    if not topic or any(c in topic for c in "+#\0"):
+        raise ValueError("a topic to publish under has no +, # or nothing in it")
+    return topic
+
+
 def _device(source: object) -> object:
     if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
         return str(int(source))
@@ -89,6 +95,14 @@ class Webhook(_Strict):
     secret: str | None = None
 
 
+class Mqtt(_Strict):
+    """A broker that is told of alerts: ``mqtt://`` or ``mqtts://``, with ``${NAME}`` and
+    ``${file:PATH}`` for its user and password."""
+
+    url: str
+    topic: Annotated[str, AfterValidator(_topic)] = "nearfar/alerts"
+
+
 class Alerts(_Strict):
     """When persons on the watch list raise alerts.
 
@@ -101,6 +115,12 @@ class Alerts(_Strict):
     false_alarms_per_day: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     visit_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     webhook: Webhook | None = None
+    mqtt: Mqtt | None = None
+
+    @property
+    def are_sent(self) -> bool:
+        """Whether anybody is told of them."""
+        return self.webhook is not None or self.mqtt is not None
 
 
 class Linking(_Strict):

@@ -129,7 +129,7 @@ class Alarm:
                 odds,
                 self._least,
                 self._best_crop(track),
-                send=self.settings.webhook is not None,
+                send=self.settings.are_sent,
             )
             self._visits[person.name, track.camera] = _Visit(
                 alert, track.last, track.last, {track.id}

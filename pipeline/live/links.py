@@ -65,6 +65,11 @@ class Links:
         self._linker.change(site.constraints, site.link)
         self._alarm.settings = site.alerts
 
+    @property
+    def held(self) -> int:
+        """Tracks in memory that new ones can be linked to."""
+        return len(self._linker.tracks)
+
     def close(self) -> None:
         """Links what was handed over so far, then ends."""
         self._stop.set()

@@ -24,6 +24,7 @@ def plain(health: WatchHealth) -> dict[str, Any]:
         "rate": round(health.rate, 2),
         "trouble": health.trouble,
         "alerts": health.alerts,
+        "held": health.held,
         "gallery": None
         if info is None
         else {
@@ -80,6 +81,7 @@ def prometheus(health: WatchHealth) -> str:
     single: Iterable[tuple[str, str, str, float | None]] = (
         ("inference_rate", "gauge", "Frames a second through the stages.", health.rate),
         ("alerts_total", "counter", "Alerts raised since the start.", health.alerts),
+        ("held_tracks", "gauge", "Tracks in memory that new ones link to.", health.held),
         ("gallery_writable", "gauge", "Whether the last write went well.", int(not health.trouble)),
         ("gallery_identities", "gauge", "Identities.", None if info is None else info.identities),
         (

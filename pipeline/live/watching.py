@@ -28,12 +28,14 @@ from ..reindexing import embedding
 from ..settings import Settings
 from ..site import Camera, Site
 from .address import Address, resolve
+from .broker import Broker
 from .camera import LiveCamera
 from .frames import Frames
 from .links import Links
+from .outbox import Outbox, Receiver, facts
 from .states import CameraHealth, CameraState
 from .watched import COMMIT_SECONDS, WatchedCamera
-from .webhook import Messenger, Receiver, facts
+from .webhook import Hook
 
 BATCH = 8
 """Frames, each of another camera, that go through the stages at once."""
@@ -53,7 +55,8 @@ class WatchHealth:
     Args:
         rate: frames a second that go through the stages. busy: when the worker last came round,
             seconds ago. trouble: why the gallery can't be written now. alerts: raised since the
-            start. gallery: its size when last counted.
+            start. gallery: its size when last counted. held: tracks in memory that new ones can
+            be linked to.
     """
 
     cameras: tuple[CameraHealth, ...]
@@ -62,6 +65,7 @@ class WatchHealth:
     trouble: str | None
     alerts: int
     gallery: GalleryInfo | None
+    held: int = 0
 
     @property
     def alive(self) -> bool:
@@ -115,13 +119,13 @@ class Watch:
         self.frames = Frames()
         gallery.watchlist.renew(embedding(embedder))
         self._links = Links(gallery, embedder.info, site, self._linker_says)
-        receiver = _receiver(site, folder)
+        receivers = _receivers(site, folder)
         try:
             self._change(site)
         except BaseException:
             self._end_cameras()
             raise
-        self._messenger = Messenger(gallery, receiver)
+        self._outbox = Outbox(gallery, receivers)
         self._links.start()
         self._worker = Thread(target=self._work, name="worker", daemon=True)
         self._worker.start()
@@ -135,7 +139,7 @@ class Watch:
         for camera in site.cameras.values():
             if camera.source:
                 resolve(camera.source, self._folder)
-        self._messenger.receiver = _receiver(site, self._folder)
+        self._outbox.receivers = _receivers(site, self._folder)
         self._sites.put(site)
         self._arrived.set()
 
@@ -152,6 +156,7 @@ class Watch:
             trouble=self._trouble,
             alerts=self._links.alerts,
             gallery=self._links.info,
+            held=self._links.held,
         )
 
     def close(self) -> None:
@@ -160,7 +165,7 @@ class Watch:
         self._arrived.set()
         self._worker.join()
         self._links.close()
-        self._messenger.close()
+        self._outbox.close()
         self._end_cameras()
 
     def _end_cameras(self) -> None:
@@ -305,7 +310,7 @@ class Watch:
 
     def _linker_says(self, news: Alert | Exception) -> None:
         if isinstance(news, Alert):
-            self._messenger.wake.set()
+            self._outbox.wake.set()
             self._tell({"event": "alert", **facts(news)})
         elif isinstance(news, StorageError) and not isinstance(news, GalleryModelMismatch):
             self._in_trouble("link", news)
@@ -316,6 +321,8 @@ class Watch:
         self._tell({"event": "camera", "camera": camera, "state": str(state), "reason": reason})
 
 
-def _receiver(site: Site, folder: Path) -> Receiver | None:
-    webhook = site.alerts.webhook
-    return None if webhook is None else Receiver.of(webhook, folder)
+def _receivers(site: Site, folder: Path) -> tuple[Receiver, ...]:
+    alerts = site.alerts
+    hook = () if alerts.webhook is None else (Hook.of(alerts.webhook, folder),)
+    broker = () if alerts.mqtt is None else (Broker.of(alerts.mqtt, folder),)
+    return (*hook, *broker)

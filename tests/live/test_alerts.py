@@ -24,8 +24,9 @@ from pipeline.live.alerts import (
 )
 from pipeline.live.linker import LiveTrack
 from pipeline.live.links import Links
+from pipeline.live.outbox import Outbox, message
 from pipeline.live.wanted import add
-from pipeline.live.webhook import Messenger, Receiver, key_of, post, signature
+from pipeline.live.webhook import Hook, key_of, signature
 from pipeline.site import Alerts, Site
 from reid import Embeddings
 from storage import Alert, Gallery, GalleryFull, ObservationRow, TrackUpdate
@@ -194,7 +195,7 @@ def test_messages_arrive_when_the_receiver_is_back(gallery: Gallery) -> None:
     port = free_port()
     scene = Scene(gallery, Alerts.model_validate({"webhook": {"url": "http://x"}}))
     scene.pass_by(0, "gate", time.time())
-    messenger = Messenger(gallery, Receiver(f"http://127.0.0.1:{port}/?key=word-71", b"key"))
+    outbox = Outbox(gallery, [Hook(f"http://127.0.0.1:{port}/?key=word-71", b"key")])
     try:
         until(lambda: gallery.watchlist.alerts()[0].attempts >= 2)
         (alert,) = gallery.watchlist.alerts()
@@ -205,7 +206,7 @@ def test_messages_arrive_when_the_receiver_is_back(gallery: Gallery) -> None:
             until(lambda: gallery.watchlist.alerts()[0].state == "sent")
             time.sleep(0.3)
     finally:
-        messenger.close()
+        outbox.close()
     (content,) = got.contents
     headers, body = got.messages[0]
     assert is_signed(headers, body, b"key")
@@ -223,13 +224,14 @@ def test_what_is_no_receiver_gets_it_again(gallery: Gallery) -> None:
     scene = Scene(gallery, Alerts.model_validate({"webhook": {"url": "http://x"}}))
     scene.pass_by(0, "gate", time.time())
     (alert,) = scene.raised
+    body = message(alert, None)
     with tcp_place(b"SSH-2.0-x\r\n") as shell, tcp_place(PAGE) as page:
-        assert post(Receiver(f"http://127.0.0.1:{shell}/", None), alert, None) == (
+        assert Hook(f"http://127.0.0.1:{shell}/", None).send(alert, body) == (
             "the receiver can't be reached (BadStatusLine)"
         )
         elsewhere = REDIRECTION % b"http://127.0.0.1:%d/" % page
         with tcp_place(elsewhere) as moved:
-            assert post(Receiver(f"http://127.0.0.1:{moved}/", None), alert, None) == (
+            assert Hook(f"http://127.0.0.1:{moved}/", None).send(alert, body) == (
                 "the receiver answers 302"
             )
 
@@ -248,10 +250,10 @@ def test_a_message_is_not_sent_over_and_over_while_the_gallery_is_full(
     with receiver() as got:
         with monkeypatch.context() as patch:
             patch.setattr(WatchList, "sent", full)
-            messenger = Messenger(gallery, Receiver(f"http://127.0.0.1:{got.port}/", None))
+            outbox = Outbox(gallery, [Hook(f"http://127.0.0.1:{got.port}/", None)])
             until(lambda: len(tries) >= 3)
         until(lambda: gallery.watchlist.alerts()[0].state == "sent")
-        messenger.close()
+        outbox.close()
     assert len(got.messages) == 1
 
 
