@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import pytest
 
 from .clips import access_units, write_units
 from .places import RtspServer, rtsp_server
+from .readers import Watched
 
 FPS = 10
 
@@ -44,3 +46,22 @@ def plain_server(plain_clips: dict[str, Path]) -> Iterator[RtspServer]:
     """A server of the clips without people; not to be stopped by tests."""
     with rtsp_server(FPS, plain_clips) as server:
         yield server
+
+
+@pytest.fixture
+def watch() -> Iterator[Callable[..., Watched]]:
+    """Begins to read cameras, which are closed at the end; nothing may be left open."""
+    open_before = len(os.listdir("/proc/self/fd"))
+    begun: list[Watched] = []
+
+    def begin(source: str, **options: object) -> Watched:
+        begun.append(Watched(source, **options))
+        return begun[-1]
+
+    yield begin
+    for one in begun:
+        one.camera.stop()
+    for one in begun:
+        one.camera.close()
+    if begun:
+        assert len(os.listdir("/proc/self/fd")) <= open_before

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import cv2
 import numpy as np
@@ -59,11 +60,23 @@ def free_port() -> int:
 
 
 class RtspServer:
-    """A server that may be frozen, killed and begun anew on the same port."""
+    """A server that may be frozen, killed and begun anew on the same port.
 
-    def __init__(self, fps: int, clips: dict[str, Path], *options: str) -> None:
-        self.port = free_port()
-        self._call = [PYTHON, str(SERVER), str(self.port), str(fps), *options]
+    Args:
+        host: where it listens. inside: what its command begins with, where it runs elsewhere.
+    """
+
+    def __init__(
+        self,
+        fps: int,
+        clips: dict[str, Path],
+        *options: str,
+        host: str = "127.0.0.1",
+        inside: Sequence[str] = (),
+    ) -> None:
+        self.host, self.port = host, free_port()
+        self._call = [*inside, PYTHON, str(SERVER), str(self.port), str(fps), *options]
+        self._call += ["--address", host]
         self._call += [f"{name}={path}" for name, path in clips.items()]
         self.start()
 
@@ -75,7 +88,7 @@ class RtspServer:
         assert self._process.stdout.readline() == "ready\n"
 
     def url(self, name: str, user: str = "") -> str:
-        return f"rtsp://{user}{'@' if user else ''}127.0.0.1:{self.port}/{name}"
+        return f"rtsp://{user}{'@' if user else ''}{self.host}:{self.port}/{name}"
 
     def freeze(self) -> None:
         self._process.send_signal(signal.SIGSTOP)
@@ -91,10 +104,12 @@ class RtspServer:
 
 
 @contextmanager
-def rtsp_server(fps: int, clips: dict[str, Path], *options: str) -> Iterator[RtspServer]:
+def rtsp_server(
+    fps: int, clips: dict[str, Path], *options: str, **place: Any
+) -> Iterator[RtspServer]:
     """A server of clips while the context lasts."""
     require_gstreamer()
-    server = RtspServer(fps, clips, *options)
+    server = RtspServer(fps, clips, *options, **place)
     try:
         yield server
     finally:

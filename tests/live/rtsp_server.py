@@ -1,8 +1,8 @@
 """An RTSP server of prepared clips, played in a loop with running timestamps.
 
 Run by the system's Python, which has GStreamer's bindings: ``/usr/bin/python3 rtsp_server.py PORT
-FPS [--user NAME --password WORD] NAME=CLIP ...``. A clip is H.264 access units, each after its
-length in four bytes; see `clips.py`.
+FPS [--address HOST] [--user NAME --password WORD] NAME=CLIP ...``. A clip is H.264 access units,
+each after its length in four bytes; see `clips.py`.
 """
 
 from __future__ import annotations
@@ -62,13 +62,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("port")
     parser.add_argument("fps", type=float)
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("clips", nargs="+")
     options = parser.parse_args()
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(options.address)
     server.set_service(options.port)
     if options.user:
         auth = GstRtspServer.RTSPAuth()
