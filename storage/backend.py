@@ -13,6 +13,13 @@ from .errors import StorageError
 class Claim(Protocol):
     """What only one program has at a time."""
 
+    def keep(self) -> None:
+        """Takes it again if it was lost, as when the server was begun anew.
+
+        Raises:
+            GalleryClaimed: another program has it now. StorageError: the server can't be asked.
+        """
+
     def close(self) -> None:
         """Lets others have it."""
 

@@ -41,6 +41,9 @@ class FileClaim:
         os.truncate(self._fd, 0)
         os.write(self._fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
 
+    def keep(self) -> None:
+        """Nothing: the lock lasts as long as the program."""
+
     def close(self) -> None:
         """Removes the file, then unlocks it; more than once does no harm."""
         if self._fd >= 0:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Table, create_engine, event, func, make_url, select, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from . import schema
 from .backend import Claim
@@ -28,10 +40,10 @@ TURN = "SELECT pg_advisory_xact_lock(hashtext('nearfar'), hashtext(current_schem
 """Waits until no other writer is at work; the turn ends with the transaction."""
 
 
-CLAIM = (
-    "SELECT pg_try_advisory_lock(hashtext('nearfar watch'), hashtext(current_schema() || :camera))"
-)
+CAMERA = "(hashtext('nearfar watch'), hashtext(current_schema() || :camera))"
+CLAIM = f"SELECT pg_try_advisory_lock{CAMERA}"
 """Takes a camera until the connection ends, unless somebody has it."""
+UNCLAIM = f"SELECT pg_advisory_unlock{CAMERA}"
 
 
 class Postgres:
@@ -82,6 +94,7 @@ class Postgres:
             },
         )
         event.listen(self.engine, "begin", _begin)
+        self._claims = Claims(self.engine, self.name)
         self.writer = self.engine.execution_options(
             isolation_level="READ COMMITTED", **{WRITE: True}
         )
@@ -175,32 +188,112 @@ class Postgres:
             connection.exec_driver_sql("CHECKPOINT")
 
     def claim(self, camera: str) -> Claim:
-        """See `backend.Backend.claim`; a lock of the server, held by a connection of its own."""
-        connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        """See `backend.Backend.claim`; a lock of the server."""
+        self._claims.take(camera)
+        return ServerClaim(self._claims, camera, self.explain)
+
+
+class Claims:
+    """The cameras that are claimed, all by one connection, with which the server's locks end.
+
+    Args:
+        engine: of the database. name: of the database, as messages show it.
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine, self._name = engine, name
+        self._lock = Lock()
+        self._wanted: set[str] = set()
+        self._held: set[str] = set()
+        self._connection: Connection | None = None
+
+    def take(self, camera: str) -> None:
+        """Claims one more camera.
+
+        Raises:
+            GalleryClaimed: somebody has it.
+        """
+        with self._lock:
+            if camera in self._wanted:
+                raise self._refused(camera)
+            self._take(camera)
+            self._wanted.add(camera)
+
+    def keep(self) -> None:
+        """Claims all of them anew where the connection broke.
+
+        Raises:
+            GalleryClaimed: somebody has taken one meanwhile.
+        """
+        with self._lock:
+            try:
+                if self._connection is not None:
+                    self._connection.exec_driver_sql("SELECT 1")
+            except DBAPIError:
+                self._end()
+            for camera in sorted(self._wanted - self._held):
+                self._take(camera)
+
+    def give(self, camera: str) -> None:
+        """Gives a camera back; the connection ends with the last one."""
+        with self._lock:
+            self._wanted.discard(camera)
+            try:
+                if self._connection is not None and self._wanted:
+                    self._connection.execute(text(UNCLAIM), {"camera": camera})
+                    self._held.discard(camera)
+                    return
+            except DBAPIError:
+                pass
+            self._end()
+
+    def _take(self, camera: str) -> None:
+        if self._connection is None:
+            connected = self._engine.connect()
+            self._connection = connected.execution_options(isolation_level="AUTOCOMMIT")
         try:
-            got = connection.execute(text(CLAIM), {"camera": camera}).scalar()
+            got = self._connection.execute(text(CLAIM), {"camera": camera}).scalar()
         except BaseException:
-            connection.close()
+            self._end()
             raise
         if not got:
-            connection.close()
-            raise GalleryClaimed(
-                f"camera {camera} is being watched for {self.name} by another program: end that "
-                "first"
-            )
-        return ServerClaim(connection)
+            if not self._held:
+                self._end()
+            raise self._refused(camera)
+        self._held.add(camera)
+
+    def _end(self) -> None:
+        """Ends the connection for good: one in the pool would keep the locks."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+        self._connection = None
+        self._held.clear()
+
+    def _refused(self, camera: str) -> GalleryClaimed:
+        return GalleryClaimed(
+            f"camera {camera} is being watched for {self._name} by another program: end that first"
+        )
 
 
 class ServerClaim:
-    """A lock that lasts as long as a connection; see `backend.Claim`."""
+    """One camera of `Claims`; see `backend.Claim`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(
+        self, claims: Claims, camera: str, explain: Callable[[Exception], StorageError]
+    ) -> None:
+        self._claims, self._camera, self._explain = claims, camera, explain
+
+    def keep(self) -> None:
+        """See `backend.Claim.keep`."""
+        try:
+            self._claims.keep()
+        except SQLAlchemyError as error:
+            raise self._explain(error) from error
 
     def close(self) -> None:
-        """Ends the connection for good: one in the pool would keep the lock."""
-        self._connection.invalidate()
-        self._connection.close()
+        """See `backend.Claim.close`."""
+        self._claims.give(self._camera)
 
 
 def _begin(connection: Connection) -> None:

@@ -15,6 +15,7 @@ from reid import Embedder
 from storage import (
     Alert,
     Gallery,
+    GalleryClaimed,
     GalleryInfo,
     GalleryModelMismatch,
     StorageError,
@@ -43,6 +44,8 @@ TOLD_SECONDS = 60.0
 """Between two messages of the same trouble."""
 RATE_SECONDS = 10.0
 """Over which the rate is told."""
+KEEP_SECONDS = 30.0
+"""Between two looks whether the cameras are still claimed."""
 
 Tell = Callable[[dict[str, Any]], None]
 """Told what happens, as plain values: an ``event`` and what belongs to it."""
@@ -114,6 +117,7 @@ class Watch:
         self._steps: deque[tuple[float, int]] = deque(maxlen=1000)
         self._round = time.monotonic()
         self._trouble: str | None = None
+        self._kept_at = time.monotonic()
         self._told: dict[tuple[str, str], float] = {}
         self.failure: Exception | None = None
         self.frames = Frames()
@@ -187,6 +191,7 @@ class Watch:
                     self._change_live(self._sites.get())
                 self._step()
                 self._store()
+                self._keep_claims()
             self._store(last=True)
         except Exception as error:
             self.failure = error
@@ -279,6 +284,19 @@ class Watch:
             if last or watched.is_due():
                 self._store_one(watched, last)
 
+    def _keep_claims(self) -> None:
+        """Has the claims on the cameras taken again where the gallery's server lost them."""
+        if time.monotonic() - self._kept_at < KEEP_SECONDS:
+            return
+        self._kept_at = time.monotonic()
+        try:
+            for watched in self._watched.values():
+                watched.claim.keep()
+        except GalleryClaimed:
+            raise
+        except StorageError as error:
+            self._in_trouble("claim", error)
+
     def _store_one(self, watched: WatchedCamera, last: bool = False) -> None:
         try:
             watched.store(self._gallery, last)
@@ -290,7 +308,9 @@ class Watch:
                 camera = watched.camera.camera
                 self._tell_rarely("gallery", camera, f"{dropped} boxes of {camera} dropped")
             return
-        self._trouble = None
+        if self._trouble is not None:
+            self._trouble = None
+            self._kept_at = float("-inf")
 
     def _tell(self, event: dict[str, Any]) -> None:
         try:

@@ -16,7 +16,7 @@ from reid import Embeddings
 from storage import Gallery, GalleryClaimed, StorageError, TrackUpdate, copy
 
 from .conftest import SIZES, a_jpeg, a_model, a_row, a_vector
-from .places import Place
+from .places import Place, ask, new_place
 
 
 def looks_of(levels: list[int], seed: int = 3) -> tuple[Embeddings, list[bytes]]:
@@ -145,6 +145,36 @@ def test_one_program_watches_a_camera(place: Place) -> None:
             other.claim("gate")
         claim.close()
         other.claim("gate").close()
+
+
+def test_a_claim_is_taken_again_when_the_server_lost_it(tmp_path: Path) -> None:
+    with new_place("postgres", tmp_path) as place:
+        ends = (
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        with Gallery.open(place, create=True) as one, Gallery.open(place) as other:
+            claims = [one.claim(f"camera {n}") for n in range(30)]
+            with pytest.raises(GalleryClaimed):
+                one.claim("camera 3")
+            ask(place, ends)
+            claims[0].keep()
+            for number in (0, 29):
+                with pytest.raises(GalleryClaimed):
+                    other.claim(f"camera {number}")
+            claims[0].close()
+            other.claim("camera 0").close()
+            ask(place, ends)
+            taken = other.claim("camera 7")
+            with pytest.raises(GalleryClaimed, match="camera 7"):
+                claims[1].keep()
+            taken.close()
+            claims[1].keep()
+            with pytest.raises(GalleryClaimed):
+                other.claim("camera 29")
+            for claim in claims[1:]:
+                claim.close()
+            other.claim("camera 29").close()
 
 
 def test_a_program_that_is_killed_claims_nothing(place: Place) -> None:
