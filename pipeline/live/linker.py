@@ -32,7 +32,8 @@ class LiveTrack:
 
     Args:
         id: in the gallery. camera: its name. first, last: UTC in seconds.
-        times, quality, levels, vectors: of its looks, in order of time.
+        times, quality, levels, vectors: of its looks, in order of time; vectors as the gallery
+            stores them, so that a restart goes on with the very same.
     """
 
     id: int
@@ -42,7 +43,7 @@ class LiveTrack:
     times: list[float] = field(default_factory=list)
     quality: list[float] = field(default_factory=list)
     levels: list[int] = field(default_factory=list)
-    vectors: list[NDArray[np.float32]] = field(default_factory=list)
+    vectors: list[NDArray[np.float16]] = field(default_factory=list)
 
     def see(self, observations: Iterable[Observation]) -> int:
         """Takes in new observations; returns how many looks they brought."""
@@ -70,7 +71,7 @@ class LiveTrack:
         if not kept:
             return Embeddings.empty(sizes)
         return Embeddings(
-            np.stack([self.vectors[i] for i in kept]),
+            np.stack([self.vectors[i] for i in kept], dtype=np.float32, casting="safe"),
             np.array([self.levels[i] for i in kept], np.int8),
             np.array([self.quality[i] for i in kept], np.float32),
             tuple(sizes),
@@ -85,7 +86,7 @@ class LiveTrack:
         self.times.append(time)
         self.quality.append(quality)
         self.levels.append(level)
-        self.vectors.append(vector.copy())  # a view would keep its whole batch in memory
+        self.vectors.append(vector.astype(np.float16))
 
 
 class LiveLinker:
