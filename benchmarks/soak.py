@@ -1,7 +1,7 @@
 """How `nearfar watch` holds up: four rendered cameras over RTSP, for minutes or for days.
 
     python benchmarks/soak.py keep-up CLIPS              # delay, share of frames, identities
-    python benchmarks/soak.py outages CLIPS --minutes 20 # one camera freezes and dies over and over
+    python benchmarks/soak.py outages CLIPS --times 50   # one camera freezes and dies over and over
     python benchmarks/soak.py kills CLIPS --times 30     # SIGKILL at random moments
     python benchmarks/soak.py alerts CLIPS --person 3    # the watch list, far away
     python benchmarks/soak.py soak CLIPS --minutes 60 --keep 10 --csv curve.csv --png curve.png
@@ -41,7 +41,7 @@ sys.path[0] = str(ROOT)
 from benchmarks.soak_curve import Row, draw, slopes, write_csv  # noqa: E402
 from benchmarks.soak_pairs import by_frame, offset, pairwise  # noqa: E402
 from benchmarks.soak_scene import FPS, SCENE, clip_of, pictures_of, prepare, truth_of  # noqa: E402
-from benchmarks.soak_watch import Watched, command, fresh, running, write_site  # noqa: E402
+from benchmarks.soak_watch import Watched, command, fresh, kept, running, write_site  # noqa: E402
 from pipeline import process  # noqa: E402
 from pipeline.score import who_is  # noqa: E402
 from storage import BoxRow, Gallery  # noqa: E402
@@ -108,16 +108,16 @@ def agreement(options: argparse.Namespace, gallery: Path) -> dict[str, Any]:
 def outages(options: argparse.Namespace) -> dict[str, Any]:
     """Freezes or kills the server of the last camera, and brings it back, over and over."""
     chance = random.Random(1)
-    with running(options) as (one, servers, _):
+    with running(options) as (one, servers, gallery), kept(gallery, options.keep):
         *others, broken = servers
         one.all_live()
-        time.sleep(10)
-        before = one.resources()
+        time.sleep(60 * (options.warm or 0.2))
+        before = one.state()
         stale: list[float] = []
         back: list[float] = []
         worst = 0.0
-        deadline = time.monotonic() + 60 * options.minutes
-        while time.monotonic() < deadline:
+        start = time.monotonic()
+        while not over(options, time.monotonic() - start, len(stale)):
             freeze = chance.random() < 0.5
             server = servers[broken]
             server.freeze() if freeze else server.kill()
@@ -140,11 +140,13 @@ def outages(options: argparse.Namespace) -> dict[str, Any]:
                 time.sleep(0.1)
             back.append(time.monotonic() - began)
             time.sleep(chance.uniform(11, 14))
+        took = time.monotonic() - start
         time.sleep(10)
-        after = one.resources()
+        after = one.state()
         others_again = {n: one.cameras()[n]["reconnects"] for n in others}
     return {
         "outages": len(stale),
+        "minutes": took / 60,
         "stale_after_worst": max(stale),
         "back_after_median": float(np.median(back)),
         "back_after_worst": max(back),
@@ -155,13 +157,19 @@ def outages(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def over(options: argparse.Namespace, seconds: float, times: int) -> bool:
+    """Whether there were as many as was asked for, or the time is over if nothing was."""
+    return times >= options.times if options.times else seconds > 60 * options.minutes
+
+
 def kills(options: argparse.Namespace) -> dict[str, Any]:
     """Kills the watch at random moments and looks at the gallery."""
     chance = random.Random(2)
     lost: list[float] = []
     with running(options) as (one, servers, gallery):
         site = options.clips / f"{options.what}.yaml"
-        for _ in range(options.times):
+        times = options.times or 30
+        for _ in range(times):
             one.all_live()
             time.sleep(chance.uniform(1, 8))
             one.end(signal.SIGKILL)
@@ -177,7 +185,7 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
         with Gallery.open(gallery) as opened:
             info, sound = opened.info(), not opened.check()
     return {
-        "kills": options.times,
+        "kills": times,
         "sound": sound,
         "seconds_lost_worst": max(lost),
         "seconds_lost_median": float(np.median(lost)),
@@ -259,26 +267,23 @@ def settled(gallery: Path) -> bool:
 
 
 def soak(options: argparse.Namespace) -> dict[str, Any]:
-    """Samples memory, threads, descriptors and the gallery's size once in ten seconds. With
-    `--keep`, what is older goes each minute, by a program of its own."""
+    """Samples its resources and the gallery's size once in ten seconds."""
     rows: list[Row] = []
-    with running(options) as (one, _, gallery):
+    with running(options) as (one, _, gallery), kept(gallery, options.keep):
         one.all_live()
-        if options.keep:
-            command("gallery", "keep", str(gallery), "--for", f"{options.keep}m")
-        began = purged = time.monotonic()
+        began = time.monotonic()
         while time.monotonic() - began < 60 * options.minutes:
-            found = one.status() or {"rate": 0.0, "cameras": [], "gallery": None, "held": 0}
+            state = one.state()
+            found = one.status() or {"rate": 0.0, "cameras": [], "gallery": None}
             size = sum(f.stat().st_size for f in gallery.parent.glob(f"{gallery.name}*"))
             delays = [c["delay"] for c in found["cameras"] if c["delay"] is not None]
             counts = found["gallery"] or {}
             rows.append(
                 {
                     "seconds": round(time.monotonic() - began, 1),
-                    **one.resources(),
+                    **state,
                     "rate": found["rate"],
                     "delay": max(delays, default=0.0),
-                    "held": found["held"],
                     "database_mb": size / 1e6,
                     "gallery_mb": counts.get("bytes", 0) / 1e6,
                     "observations": counts.get("observations", 0),
@@ -286,10 +291,6 @@ def soak(options: argparse.Namespace) -> dict[str, Any]:
             )
             if options.csv:
                 write_csv(rows, options.csv)
-            if options.keep and time.monotonic() - purged > 60:
-                purged = time.monotonic()
-                command("gallery", "purge", str(gallery))
-            time.sleep(10)
     if options.png:
         draw(rows, options.png)
     return {
@@ -312,7 +313,7 @@ def main() -> None:
     parser.add_argument("what", choices=verbs)
     parser.add_argument("clips", type=Path)
     parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--times", type=int, default=30)
+    parser.add_argument("--times", type=int)
     parser.add_argument("--person", type=int, default=1, help="of the scene, from 1 to 12")
     parser.add_argument("--cameras", type=int, default=4, choices=range(2, 5))
     parser.add_argument("--fps", type=float)

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from benchmarks.soak_scene import FPS, prepare
@@ -80,6 +81,24 @@ class Watched:
             "decoders": sum(resident(child) for child in children),
         }
 
+    def most_memory(self, seconds: int) -> float:
+        """The most memory in MB over so many seconds, looked at once in each."""
+        found = 0.0
+        for _ in range(seconds):
+            time.sleep(1)
+            found = max(found, resident(self.process.pid))
+        return found
+
+    def state(self) -> dict[str, float]:
+        """Its resources, with the most memory of ten looks: it is more inside of an inference than
+        between two. With the tracks that it holds."""
+        memory = self.most_memory(10)
+        return {
+            **self.resources(),
+            "memory": memory,
+            "held": (self.status() or {"held": 0})["held"],
+        }
+
     def end(self, number: int = signal.SIGTERM) -> float:
         """Ends it; how long that took."""
         began = time.monotonic()
@@ -87,6 +106,28 @@ class Watched:
         self.process.wait()
         self.log.close()
         return time.monotonic() - began
+
+
+@contextmanager
+def kept(gallery: Path, minutes: int | None) -> Iterator[None]:
+    """Has what is older go each minute, by a program of its own; for ever kept if None."""
+    if minutes is None:
+        yield
+        return
+    command("gallery", "keep", str(gallery), "--for", f"{minutes}m")
+    over = Event()
+
+    def purge() -> None:
+        while not over.wait(60):
+            command("gallery", "purge", str(gallery))
+
+    thread = Thread(target=purge)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def command(*words: str) -> None:
