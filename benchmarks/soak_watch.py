@@ -93,11 +93,8 @@ class Watched:
         """Its resources, with the most memory of ten looks: it is more inside of an inference than
         between two. With the tracks that it holds."""
         memory = self.most_memory(10)
-        return {
-            **self.resources(),
-            "memory": memory,
-            "held": (self.status() or {"held": 0})["held"],
-        }
+        held = (self.status() or {"held": 0})["held"]
+        return {**self.resources(), "memory": memory, "held": held}
 
     def end(self, number: int = signal.SIGTERM) -> float:
         """Ends it; how long that took."""
@@ -114,11 +111,11 @@ def kept(gallery: Path, minutes: int | None) -> Iterator[None]:
     if minutes is None:
         yield
         return
-    command("gallery", "keep", str(gallery), "--for", f"{minutes}m")
     over = Event()
 
     def purge() -> None:
         while not over.wait(60):
+            command("gallery", "keep", str(gallery), "--for", f"{minutes}m")
             command("gallery", "purge", str(gallery))
 
     thread = Thread(target=purge)
