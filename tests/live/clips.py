@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -38,6 +39,24 @@ def access_units(images: Iterable[np.ndarray], fps: int) -> list[bytes]:
         units += [bytes(packet) for packet in encoder.encode(frame)]
     assert encoder is not None
     return units + [bytes(packet) for packet in encoder.encode(None)]
+
+
+def transport_stream(images: Iterable[np.ndarray], fps: int, start: float) -> list[bytes]:
+    """An MPEG transport stream, a part for each picture; its timestamps begin at `start` s."""
+    whole, parts, at = io.BytesIO(), [], 0
+    options = {"flush_packets": "1", "muxdelay": "0"}
+    with av.open(whole, "w", format="mpegts", options=options) as container:
+        stream = container.add_stream("h264", rate=fps)
+        for index, unit in enumerate(access_units(images, fps)):
+            if index == 0:
+                stream.height, stream.width = 240, 320
+            packet = av.Packet(unit)
+            packet.stream, packet.time_base = stream, Fraction(1, fps)
+            packet.pts = packet.dts = round(start * fps) + index
+            container.mux(packet)
+            parts.append(whole.getvalue()[at:])
+            at = len(whole.getvalue())
+    return parts
 
 
 def write_units(path: Path, units: Sequence[bytes]) -> Path:

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -158,21 +158,32 @@ PAGE = (
 )
 
 
-@contextmanager
-def mjpeg_server(images: Sequence[np.ndarray], fps: int) -> Iterator[int]:
-    """The port of a camera that sends JPEG pictures over HTTP, over and over."""
+def mjpeg_server(
+    images: Sequence[np.ndarray], fps: int, most: int | None = None
+) -> AbstractContextManager[int]:
+    """The port of a camera that sends JPEG pictures over HTTP; see `http_camera`."""
     pictures = [cv2.imencode(".jpg", image)[1].tobytes() for image in images]
+    head = "--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n"
+    parts = [head.format(len(jpeg)).encode() + jpeg + b"\r\n" for jpeg in pictures]
+    return http_camera("multipart/x-mixed-replace; boundary=frame", parts, fps, most)
+
+
+@contextmanager
+def http_camera(
+    kind: str, parts: Sequence[bytes], fps: int, most: int | None = None
+) -> Iterator[int]:
+    """The port of a camera that sends so many parts a second over HTTP, over and over; `most` in
+    one connection."""
     over = Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.send_header("Content-Type", kind)
             self.end_headers()
             with suppress(OSError):
-                for jpeg in itertools.cycle(pictures):
-                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}"
-                    self.wfile.write(head.encode() + b"\r\n\r\n" + jpeg + b"\r\n")
+                for part in itertools.islice(itertools.cycle(parts), most):
+                    self.wfile.write(part)
                     if over.wait(1 / fps):
                         return
 

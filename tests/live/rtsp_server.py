@@ -1,8 +1,9 @@
 """An RTSP server of prepared clips, played in a loop with running timestamps.
 
 Run by the system's Python, which has GStreamer's bindings: ``/usr/bin/python3 rtsp_server.py PORT
-FPS [--address HOST] [--user NAME --password WORD] NAME=CLIP ...``. A clip is H.264 access units,
-each after its length in four bytes; see `clips.py`.
+FPS [--address HOST] [--user NAME --password WORD] [--gaps 1,1,4] NAME=CLIP ...``. A clip is H.264
+access units, each after its length in four bytes; see `clips.py`. The gaps are how many frames'
+time lies between two units, over and over.
 """
 
 from __future__ import annotations
@@ -41,19 +42,23 @@ def read_units(path: str) -> list[bytes]:
 class Loop:
     """Feeds one medium with a clip, over and over, in real time."""
 
-    def __init__(self, source: Gst.Element, units: list[bytes], fps: float) -> None:
+    def __init__(
+        self, source: Gst.Element, units: list[bytes], fps: float, gaps: list[float]
+    ) -> None:
         self.source, self.units, self.fps, self.index = source, units, fps, 0
+        self.gaps, self.time = gaps, 0.0
         self.began = GLib.get_monotonic_time()
         self.push()
 
     def push(self) -> bool:
         unit = Gst.Buffer.new_wrapped(self.units[self.index % len(self.units)])
-        unit.pts = unit.dts = int(self.index / self.fps * Gst.SECOND)
+        unit.pts = unit.dts = int(self.time * Gst.SECOND)
         unit.duration = int(Gst.SECOND / self.fps)
         if self.source.emit("push-buffer", unit) != Gst.FlowReturn.OK:
             return False
+        self.time += self.gaps[self.index % len(self.gaps)] / self.fps
         self.index += 1
-        due = self.began + int(self.index / self.fps * 1e6) - GLib.get_monotonic_time()
+        due = self.began + int(self.time * 1e6) - GLib.get_monotonic_time()
         GLib.timeout_add(max(0, due // 1000), self.push)
         return False
 
@@ -65,8 +70,10 @@ def main() -> None:
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--user")
     parser.add_argument("--password")
+    parser.add_argument("--gaps", default="1")
     parser.add_argument("clips", nargs="+")
     options = parser.parse_args()
+    gaps = [float(gap) for gap in options.gaps.split(",")]
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address(options.address)
@@ -94,7 +101,7 @@ def main() -> None:
 
         def configure(_factory, media, units=units):
             source = media.get_element().get_by_name_recurse_up("units")
-            media.loop = Loop(source, units, options.fps)
+            media.loop = Loop(source, units, options.fps, gaps)
 
         factory.connect("media-configure", configure)
         server.get_mount_points().add_factory(f"/{name}", factory)

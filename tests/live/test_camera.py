@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.live.camera import Pauses
 from pipeline.live.states import CameraState
 
+from .clips import transport_stream
 from .conftest import FPS, noise
 from .places import (
     PAGE,
     RtspServer,
     decoders_of,
     free_port,
+    http_camera,
     mjpeg_server,
     rtsp_server,
     tcp_place,
@@ -78,6 +81,35 @@ def test_no_more_frames_than_are_wanted(
     assert abs(np.diff([f.time for f in one.frames]).mean() - 0.4) < 0.06
 
 
+def test_a_frame_rate_that_varies(
+    watch: Callable[..., Watched], plain_clips: dict[str, Path]
+) -> None:
+    with rtsp_server(FPS, plain_clips, "--gaps", "1,1,5") as server:
+        one = watch(server.url("plain"))
+        one.until(lambda: len(one.frames) >= 16)
+        frames = one.frames[3:]
+        steps = np.diff([f.time for f in frames]) * FPS
+        assert one.camera.health().dropped == 0
+        assert (np.minimum(abs(steps - 1), abs(steps - 5)) < 0.6).all(), steps
+        assert sum(steps > 3) >= 4
+        assert one.camera.health().bad_stamps == 0
+        one.camera.close()
+
+
+def test_timestamps_that_leap(watch: Callable[..., Watched]) -> None:
+    """A camera whose clock leaps to and fro each two seconds."""
+    parts = [transport_stream(noise(20), FPS, start) for start in (50.0, 1050.0)]
+    with http_camera("video/mp2t", [*parts[0], *parts[1]], FPS) as port:
+        one = watch(f"http://127.0.0.1:{port}/video.ts")
+        one.until(lambda: one.camera.health().bad_stamps >= 2)
+        one.until(lambda: len(one.frames) > 40)
+        times = np.array([f.time for f in one.frames])
+        assert abs(times[-1] - time.time()) < 1.5
+        assert np.diff(times)[10:].max() < 1
+        assert [s for s, _ in one.said] == [CameraState.LIVE]
+        one.camera.close()
+
+
 def test_the_resolution_changes(watch: Callable[..., Watched], plain_server: RtspServer) -> None:
     one = watch(plain_server.url("sizes"))
     one.until(lambda: {f.image.shape for f in one.frames} == {(240, 320, 3), (360, 640, 3)})
@@ -134,13 +166,18 @@ PASSWORD = "p@ss/w:rd-71"
 
 
 def test_passwords(
-    watch: Callable[..., Watched], plain_clips: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    watch: Callable[..., Watched],
+    plain_clips: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("GATE", PASSWORD)
+    (tmp_path / "word").write_text(PASSWORD + "\n")
     monkeypatch.setenv("WRONG", PASSWORD + "!")
     with rtsp_server(FPS, plain_clips, "--user", "viewer", "--password", PASSWORD) as server:
-        right = watch(server.url("plain", "viewer:${GATE}"))
-        right.until(right.is_(CameraState.LIVE))
+        for user in ("viewer:${GATE}", f"viewer:${{file:{tmp_path}/word}}"):
+            right = watch(server.url("plain", user))
+            right.until(right.is_(CameraState.LIVE))
         for user in ("viewer:${WRONG}", ""):
             wrong = watch(server.url("plain", user))
             wrong.until(wrong.is_(CameraState.WRONG_PASSWORD))
@@ -183,6 +220,33 @@ def test_each_wrong_address_has_its_state_and_line(
         assert words in one.said[0][1]
         assert "\n" not in one.said[0][1]
         assert not one.frames
+
+
+def test_pauses_are_small_again_after_seconds_of_pictures_alone(
+    watch: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera that breaks off after a second of pictures is left alone for longer and longer."""
+    waited: list[float] = []
+
+    class Noted(Pauses):
+        def __next__(self) -> float:
+            waited.append(super().__next__())
+            return waited[-1] / 4
+
+    monkeypatch.setattr("pipeline.live.camera.Pauses", Noted)
+    monkeypatch.setattr("pipeline.live.camera.HEALTHY", 3.0)
+    pictures = list(noise(20))
+    with mjpeg_server(pictures, FPS, most=FPS) as port:
+        one = watch(f"http://127.0.0.1:{port}/video")
+        one.until(lambda: len(waited) == 4, 30)
+        assert waited[3] > 2 * waited[0]
+        one.camera.close()
+    del waited[:]
+    with mjpeg_server(pictures, FPS, most=5 * FPS) as port:
+        one = watch(f"http://127.0.0.1:{port}/video")
+        one.until(lambda: len(waited) == 3, 40)
+        assert max(waited) <= Pauses.FIRST * (1 + Pauses.JITTER)
+        one.camera.close()
 
 
 def test_a_decoder_that_hangs_is_ended(
