@@ -101,6 +101,20 @@ def test_later_evidence_merges_and_the_history_is_kept(site: Site) -> None:
     assert [c.kind for c in site.gallery.people.history()] == ["merge"]
 
 
+def test_later_evidence_splits_and_the_history_is_kept(site: Site) -> None:
+    """A track that looked like one person at first, and turns out to show another."""
+    a = site.see(0, "near", 1, [1.0, 1.4])
+    b = site.see(0, "far", 1, [9.0, 9.4], level=1)
+    site.linker.link(9.5)
+    who = site.who()
+    assert who[a] == who[b]
+    site.see(1, "far", 1, [9.8 + 0.4 * n for n in range(14)])
+    site.linker.link(16.0)
+    later = site.who()
+    assert later[a] == who[a] != later[b]
+    assert [c.kind for c in site.gallery.people.history()] == ["split"]
+
+
 def test_a_restart_goes_on_with_the_identities(site: Site) -> None:
     a, b = site.see(0, "near", 1, [1.0, 1.4]), site.see(1, "near", 2, [1.0, 1.4])
     site.linker.link(1.5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import os
 import random
 import socket
@@ -16,13 +18,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from pipeline.errors import SourceError
 from pipeline.live.address import Address, resolve
 from pipeline.live.camera import Pauses
+from pipeline.live.metrics import plain, table
 from pipeline.live.ring import SLOTS, Ring, new_memory
 from pipeline.live.server import HealthServer
-from pipeline.live.states import CameraState
+from pipeline.live.states import CameraHealth, CameraState
 from pipeline.live.timeline import Timeline
 from pipeline.live.watching import WatchHealth
 from pipeline.site import Camera, read_site
@@ -185,6 +189,50 @@ def test_the_site_file_of_the_docs_is_one(tmp_path: Path) -> None:
     assert site.alerts.webhook is not None
     for state in CameraState:
         assert f"| {state} |" in text
+
+
+def a_camera(state: CameraState, age: float | None) -> CameraHealth:
+    return CameraHealth(
+        "gate", "rtsp://***@h/x", state, "", 9, 7, 2, 0, 0, 0, age, (240, 320), 0.5, 0.3, 0, 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("health", "alive", "ready"),
+    [
+        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 0.1, None, 0, None), 200, 200),
+        (WatchHealth((a_camera(CameraState.LIVE, 4.1),), 5.0, 0.1, None, 0, None), 200, 503),
+        (WatchHealth((a_camera(CameraState.SILENT, None),), 5.0, 0.1, None, 0, None), 200, 503),
+        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 0.1, "full", 0, None), 200, 503),
+        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 31.0, None, 0, None), 503, 503),
+    ],
+)
+def test_alive_and_ready(health: WatchHealth, alive: int, ready: int) -> None:
+    server = HealthServer("127.0.0.1:0", lambda: health)
+    try:
+        assert [status(server.port, p) for p in ("/healthz", "/readyz")] == [alive, ready]
+    finally:
+        server.close()
+
+
+def status(port: int, path: str) -> int:
+    """What HTTP answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_the_view_has_a_row_a_camera() -> None:
+    cameras = (a_camera(CameraState.LIVE, 0.1), a_camera(CameraState.SILENT, None))
+    out = io.StringIO()
+    console = Console(file=out, width=120)
+    console.print(table(plain(WatchHealth(cameras, 5.0, 0.1, None, 0, None))["cameras"]))
+    lines = [line.split() for line in out.getvalue().splitlines()]
+    assert lines[1] == ["gate", "live", "9", "7", "2", "0.1", "s", "0.50", "s", "0"]
+    assert lines[2] == ["gate", "silent", "9", "7", "2", "-", "0.50", "s", "0"]
 
 
 def test_who_asks_and_goes_away_leaves_no_trace(capfd: pytest.CaptureFixture[str]) -> None:

@@ -23,11 +23,13 @@ from ..pipeline.conftest import RedFigures, encode, figures
 
 
 class Picky(RedFigures):
-    """Fails on pictures of one height."""
+    """Fails on pictures of one height, and takes its time."""
 
     bad = 0
+    slow = 0.0
 
     def find(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        time.sleep(self.slow * len(images))
         if any(len(image) == self.bad for image in images):
             raise DetectorError("this one does not fit")
         return super().find(images)
@@ -80,6 +82,29 @@ def here(tmp_path: Path) -> Iterator[Here]:
     one.watch.close()
     assert one.gallery.check() == []
     one.gallery.close()
+
+
+def test_many_cameras_are_thinned_alike(tmp_path: Path) -> None:
+    """Ten cameras, more than go through the stages at once, on a machine that is far too slow."""
+    file = encode(tmp_path / "walk.mp4", figures(150))
+    one = Here(tmp_path, {f"camera {n}": file for n in range(10)})
+    one.eyes.slow = 0.1
+    try:
+        one.until(lambda: all(c.frames for c in one.watch.health().cameras))
+        first = {c.camera: c.processed for c in one.watch.health().cameras}
+        one.until(lambda: one.processed("camera 0") >= first["camera 0"] + 10, 60)
+        cameras = one.watch.health().cameras
+        done = [c.processed - first[c.camera] for c in cameras]
+        assert max(done) - min(done) <= 2
+        assert min(done) >= 8
+        for c in cameras:
+            assert c.dropped > 0
+            assert c.dropped + c.processed >= c.frames - 2
+            assert c.delay is not None
+            assert c.delay < 5
+    finally:
+        one.watch.close()
+        one.gallery.close()
 
 
 def test_bad_frames_of_one_camera_leave_the_others_alone(here: Here) -> None:

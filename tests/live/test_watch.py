@@ -178,6 +178,11 @@ def test_an_edited_site_file_leaves_other_cameras_alone(
     write_site(site.parent, gate=gate, hall=hall)
     one.until(one.is_live("hall"))
     one.until(lambda: one.camera("hall")["processed"] > 5)
+    write_site(site.parent, "  hall: {source: '" + hall + "', fps: 2}\n", gate=gate)
+    one.until(lambda: one.states("hall")[-2:] == ["removed", "live"])
+    frames = one.camera("hall")["frames"]
+    time.sleep(2)
+    assert one.camera("hall")["frames"] - frames <= 6
     write_site(site.parent, "travel: [{between: [gate, nowhere], seconds: 1}]\n", gate=gate)
     one.until(lambda: any(e["event"] == "site" and e["problem"] for e in one.events))
     assert "nowhere" in one.events[-1]["problem"]
@@ -192,7 +197,7 @@ def test_an_edited_site_file_leaves_other_cameras_alone(
     assert one.end()[0] == 0
     with sound(site.parent) as gallery:
         assert len(gallery.sessions(["gate"])) == 1
-        assert gallery.sessions(["hall"])[0].state == "stopped"
+        assert [s.state for s in gallery.sessions(["hall"])] == ["stopped"] * 2
         times = sorted(
             {o.time for t in gallery.tracks(["gate"]) for o in gallery.observations(t.id)}
         )
