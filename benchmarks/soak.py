@@ -40,7 +40,7 @@ sys.path[0] = str(ROOT)
 
 from benchmarks.soak_curve import Row, draw, slopes, write_csv  # noqa: E402
 from benchmarks.soak_pairs import by_frame, offset, pairwise  # noqa: E402
-from benchmarks.soak_scene import FPS, SCENE, clip_of, pictures_of, prepare, truth_of  # noqa: E402
+from benchmarks.soak_scene import FPS, SCENE, clip_of, pictures_of, rendered, truth_of  # noqa: E402
 from benchmarks.soak_watch import Watched, command, fresh, kept, running, write_site  # noqa: E402
 from pipeline import process  # noqa: E402
 from pipeline.score import who_is  # noqa: E402
@@ -210,7 +210,7 @@ def alerts(options: argparse.Namespace) -> dict[str, Any]:
     plays the scene (960 x 540, people of 40 px), and the webhook's receiver is down for the first
     minute."""
     folder, what = options.clips, options.what
-    prepare(folder)
+    rendered(folder)
     clip = folder / "far-whole.units"
     if not clip.exists():
         images = (f.image for f in clip_of(folder, "far").frames())

@@ -30,10 +30,15 @@ def letterbox(image: np.ndarray) -> np.ndarray:
     return out
 
 
-def prepare(folder: Path) -> dict[str, Path]:
-    """The clips for the server by camera; rendered if they are not there."""
+def rendered(folder: Path) -> None:
+    """Has the scene's clips and truth there."""
     if not (folder / "scene" / "site.yaml").exists():
         render(SCENE, folder / "scene")
+
+
+def prepare(folder: Path) -> dict[str, Path]:
+    """The clips for the server by camera; made if they are not there."""
+    rendered(folder)
     units = {}
     for name in SCENE.cameras:
         units[name] = folder / f"{name}.units"

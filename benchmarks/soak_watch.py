@@ -69,11 +69,10 @@ class Watched:
     def resources(self) -> dict[str, float]:
         """Threads, descriptors and memory in MB of the program, and memory of its decoders."""
         place = Path(f"/proc/{self.process.pid}")
-        children = [
-            int(word)
-            for task in (place / "task").iterdir()
-            for word in (task / "children").read_text().split()
-        ]
+        children: list[int] = []
+        for task in (place / "task").iterdir():
+            with suppress(FileNotFoundError):  # a thread that has ended meanwhile
+                children += map(int, (task / "children").read_text().split())
         return {
             "threads": len(list((place / "task").iterdir())),
             "descriptors": len(list((place / "fd").iterdir())),

@@ -123,10 +123,7 @@ class Gate:
 
 def _frames(container: av.container.InputContainer, orders: Orders, ring: Ring) -> None:
     """Takes the frames of an open stream; those of a file as they would come from a camera."""
-    stream = container.streams.video[0]
-    stream.thread_type = "SLICE"
-    stream.codec_context.thread_count = 1
-    stream.codec_context.flags |= av.codec.context.Flags.low_delay
+    stream = one_thread(container)
     gate = Gate(orders, ring)
     stamped = orders.kind == "file" or container.format.name not in UNSTAMPED
     began: tuple[float, float] | None = None
@@ -147,6 +144,15 @@ def _frames(container: av.container.InputContainer, orders: Orders, ring: Ring) 
     if orders.kind == "file":
         raise Ended("ended", "the file was played to its end")
     raise Ended("broken", "the camera ended the stream")
+
+
+def one_thread(container: av.container.InputContainer) -> av.VideoStream:
+    """The video of an open stream, set to be decoded without frames ahead."""
+    stream = container.streams.video[0]
+    stream.thread_type = "SLICE"
+    stream.codec_context.thread_count = 1
+    stream.codec_context.flags |= av.codec.context.Flags.low_delay
+    return stream
 
 
 def _decoded(

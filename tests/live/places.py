@@ -87,6 +87,11 @@ class RtspServer:
         assert self._process.stdout
         assert self._process.stdout.readline() == "ready\n"
 
+    def began(self) -> float:
+        """When the next clip that somebody asked for began to play, monotonic seconds."""
+        assert self._process.stdout
+        return int(self._process.stdout.readline().split()[1]) / 1e6
+
     def url(self, name: str, user: str = "") -> str:
         return f"rtsp://{user}{'@' if user else ''}{self.host}:{self.port}/{name}"
 

@@ -48,6 +48,7 @@ class Loop:
         self.source, self.units, self.fps, self.index = source, units, fps, 0
         self.gaps, self.time = gaps, 0.0
         self.began = GLib.get_monotonic_time()
+        print(f"began {self.began}", flush=True)
         self.push()
 
     def push(self) -> bool:

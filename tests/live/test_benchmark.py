@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -13,6 +15,7 @@ from pipeline.score import Labelled
 from storage import BoxRow
 
 from ..pipeline.conftest import ROOT
+from .places import require_gstreamer
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +52,42 @@ def test_pairs_of_tracks(soak: ModuleType) -> None:
     assert soak.offset(late, truth["gate"]) == 3
 
 
+def test_one_of_twelve_is_wanted(soak: ModuleType, tmp_path: Path) -> None:
+    """A person of 40 px in the far camera, known by pictures of the near ones: one alert, to a
+    receiver that is down for the first minute, and none of the eleven others."""
+    require_gstreamer()
+    options = argparse.Namespace(
+        what="alerts", clips=tmp_path, person=1, fps=None, input=None, tracks=None
+    )
+    facts = soak.alerts(options)
+    assert 35 < facts["height_px"] < 45
+    assert facts["visits"] == 1
+    assert [a["shows"] for a in facts["alerts"]] == [1]
+    (alert,) = facts["alerts"]
+    assert alert["state"] == "sent"
+    assert alert["attempts"] >= 3
+    assert alert["log_odds"] >= alert["least"]
+    assert (facts["messages"], facts["signed"]) == (1, True)
+
+
 def test_the_letterbox(soak: ModuleType) -> None:
-    out = sys.modules[soak.prepare.__module__].letterbox(np.full((540, 960, 3), 200, np.uint8))
+    out = sys.modules[soak.rendered.__module__].letterbox(np.full((540, 960, 3), 200, np.uint8))
     assert out.shape == (480, 640, 3)
     assert (out[60:420] == 200).all()
     assert (out[:60] == 114).all()
+
+
+def test_what_grows_apart_from_what_is_held(soak: ModuleType) -> None:
+    rows = [
+        {"seconds": 10.0 * i, "memory": 500 + held / 20 + 0.5 * i / 360, "decoders": 230.0,
+         "held": held, "database_mb": 2.0 + i / 360, "observations": 100.0 * i}
+        for i, held in enumerate([*range(180), *[180] * 180])
+    ]  # fmt: skip
+    whole, late = soak.slopes(rows, 0), soak.slopes(rows, 30)
+    assert whole["memory_mb_an_hour"] > 5
+    assert whole["memory_mb_an_hour_at_equal_held"] == pytest.approx(0.5)
+    assert late["memory_mb_an_hour"] == pytest.approx(0.5)
+    assert (late["held_first"], late["held_last"]) == (180, 180)
+    assert late["database_mb_an_hour"] == pytest.approx(1)
+    assert late["observations_an_hour"] == pytest.approx(36_000)
+    assert late["decoders_mb_an_hour"] == pytest.approx(0)
