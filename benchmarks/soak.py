@@ -40,12 +40,17 @@ sys.path[0] = str(ROOT)
 
 from benchmarks.soak_curve import Row, draw, slopes, write_csv  # noqa: E402
 from benchmarks.soak_pairs import by_frame, offset, pairwise  # noqa: E402
-from benchmarks.soak_scene import FPS, SCENE, clip_of, pictures_of, rendered, truth_of  # noqa: E402
+from benchmarks.soak_scene import (  # noqa: E402
+    FPS,
+    SCENE,
+    far_whole,
+    pictures_of,
+    truth_of,
+)
 from benchmarks.soak_watch import Watched, command, fresh, kept, running, write_site  # noqa: E402
 from pipeline import process  # noqa: E402
 from pipeline.score import who_is  # noqa: E402
 from storage import BoxRow, Gallery  # noqa: E402
-from tests.live.clips import access_units, write_units  # noqa: E402
 from tests.live.places import free_port, rtsp_server  # noqa: E402
 from tests.live.receiver import is_signed, receiver  # noqa: E402
 
@@ -210,11 +215,7 @@ def alerts(options: argparse.Namespace) -> dict[str, Any]:
     plays the scene (960 x 540, people of 40 px), and the webhook's receiver is down for the first
     minute."""
     folder, what = options.clips, options.what
-    rendered(folder)
-    clip = folder / "far-whole.units"
-    if not clip.exists():
-        images = (f.image for f in clip_of(folder, "far").frames())
-        write_units(clip, access_units(images, FPS))
+    clip, truth = far_whole(folder)
     pictures = pictures_of(folder, options.person)
     gallery = fresh(folder, what)
     command("watchlist", "add", "wanted", *map(str, pictures), "--gallery", str(gallery))
@@ -232,7 +233,6 @@ def alerts(options: argparse.Namespace) -> dict[str, Any]:
             while time.monotonic() < deadline and not settled(gallery):
                 time.sleep(0.5)
         one.end()
-    truth = truth_of(folder, "far", whole=True)
     with Gallery.open(gallery, read_only=True) as opened:
         raised = opened.watchlist.alerts()
         (session,) = opened.sessions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -30,15 +31,10 @@ def letterbox(image: np.ndarray) -> np.ndarray:
     return out
 
 
-def rendered(folder: Path) -> None:
-    """Has the scene's clips and truth there."""
+def prepare(folder: Path) -> dict[str, Path]:
+    """The clips for the server by camera; rendered if they are not there."""
     if not (folder / "scene" / "site.yaml").exists():
         render(SCENE, folder / "scene")
-
-
-def prepare(folder: Path) -> dict[str, Path]:
-    """The clips for the server by camera; made if they are not there."""
-    rendered(folder)
     units = {}
     for name in SCENE.cameras:
         units[name] = folder / f"{name}.units"
@@ -54,13 +50,11 @@ def clip_of(folder: Path, camera: str) -> Source:
     return open_source(folder / "scene" / f"{camera}.mp4", camera)
 
 
-def truth_of(folder: Path, camera: str, whole: bool = False) -> Truth:
-    """True boxes of a clip, in pixels of the letterbox, or of the `whole` picture."""
-    scale, top = 1.0, 0
-    if not whole:
-        height, width = next(clip_of(folder, camera).frames()).image.shape[:2]
-        scale = SIZE[1] / width
-        top = (SIZE[0] - round(height * scale)) // 2
+def truth_of(folder: Path, camera: str) -> Truth:
+    """True boxes of a clip, in pixels of the letterbox."""
+    height, width = next(clip_of(folder, camera).frames()).image.shape[:2]
+    scale = SIZE[1] / width
+    top = (SIZE[0] - round(height * scale)) // 2
 
     def moved(x: float, y: float, w: float, h: float) -> Box:
         return (x * scale, y * scale + top, w * scale, h * scale)
@@ -72,21 +66,33 @@ def truth_of(folder: Path, camera: str, whole: bool = False) -> Truth:
     }
 
 
+def far_whole(folder: Path) -> tuple[Path, Truth]:
+    """What the far camera sees, in 960 x 540, as a clip for the server, and its truth."""
+    truth: Truth = {}
+
+    def images() -> Iterator[np.ndarray]:
+        for index, (image, boxes) in enumerate(SCENE.frames("far")):
+            truth[index] = [Labelled(b.identity, b.box, b.visibility) for b in boxes]
+            yield image
+
+    return write_units(folder / "far-whole.units", access_units(images(), FPS)), truth
+
+
 def pictures_of(folder: Path, person: int, number: int = 6) -> list[Path]:
     """Crops of a person from the near cameras, spread over its time there."""
     paths = []
-    for camera in ("near", "near2"):
-        truth = truth_of(folder, camera, whole=True)
-        seen = {
-            frame: box.box
-            for frame, boxes in truth.items()
-            for box in boxes
-            if box.identity == person and box.visibility > 0.95
-        }
-        some = np.linspace(0, len(seen) - 1, number if seen else 0).astype(int)
-        chosen = {sorted(seen)[i] for i in some}
-        for frame in clip_of(folder, camera).frames():
-            if frame.index in chosen:
-                paths.append(folder / f"wanted-{camera}-{frame.index}.png")
-                cv2.imwrite(str(paths[-1]), cut_out(frame.image, seen[frame.index]))
+    for passage in SCENE.passages:
+        if passage.identity != person or passage.camera not in ("near", "near2"):
+            continue
+        crops = []
+        for index in range(int(passage.start * FPS), int(passage.end * FPS), 2):
+            image, boxes = SCENE.frame(passage.camera, index)
+            crops += [
+                cut_out(image, box.box)
+                for box in boxes
+                if box.identity == person and box.visibility > 0.95
+            ]
+        for chosen in np.linspace(0, len(crops) - 1, number if crops else 0).astype(int):
+            paths.append(folder / f"wanted-{passage.camera}-{chosen}.png")
+            cv2.imwrite(str(paths[-1]), crops[chosen])
     return paths

@@ -264,19 +264,28 @@ def until(reached, seconds: float = 20.0) -> None:
         time.sleep(0.05)
 
 
-def test_a_watch_that_knows_whom_to_look_for(tmp_path: Path) -> None:
-    """Pictures by the command line, an alert by a real webhook that is down at first."""
-    clip = write_units(tmp_path / "gate", access_units(figures(40), FPS))
+RUN = [sys.executable, str(WATCHER), "watchlist"]
+
+
+def a_wanted_one(folder: Path) -> Path:
+    """A clip of a person whom the gallery in a folder looks for, by the command line."""
     crops = []
     for i, image in enumerate(figures(12)):
         if i % 3 == 0:
-            crops.append(tmp_path / f"crop{i}.png")
+            crops.append(folder / f"crop{i}.png")
             cv2.imwrite(str(crops[-1]), image[40:124, 12 + 2 * i : 40 + 2 * i])
+    call = [*RUN, "add", "red one", *map(str, crops)]
+    subprocess.run(call, env=ENVIRONMENT, cwd=folder, check=True)
+    return write_units(folder / "gate", access_units(figures(40), FPS))
+
+
+def test_a_watch_that_knows_whom_to_look_for(tmp_path: Path) -> None:
+    """Pictures by the command line, an alert by a real webhook that is down at first."""
+    clip = a_wanted_one(tmp_path)
     other = tmp_path / "other.png"
     cv2.imwrite(str(other), np.random.default_rng(0).integers(0, 255, (90, 30, 3), np.uint8))
-    run = [sys.executable, str(WATCHER), "watchlist"]
-    for call in (["add", "red one", *map(str, crops)], ["add", "nobody", str(other)]):
-        subprocess.run([*run, *call], env=ENVIRONMENT, cwd=tmp_path, check=True)
+    call = [*RUN, "add", "nobody", str(other)]
+    subprocess.run(call, env=ENVIRONMENT, cwd=tmp_path, check=True)
     port = free_port()
     with rtsp_server(FPS, {"gate": clip}) as server:
         site = tmp_path / "site.yaml"
@@ -299,11 +308,11 @@ def test_a_watch_that_knows_whom_to_look_for(tmp_path: Path) -> None:
     assert is_signed(*got.messages[0], b"hook-word-71")
     assert "hook-word-71" not in one.output
     said = subprocess.run(
-        [*run, "list"], env=ENVIRONMENT, cwd=tmp_path, check=True, capture_output=True, text=True
+        [*RUN, "list"], env=ENVIRONMENT, cwd=tmp_path, check=True, capture_output=True, text=True
     ).stdout
     assert "red one: 4 pictures" in said
     assert "sent" in said
-    subprocess.run([*run, "remove", "red one"], env=ENVIRONMENT, cwd=tmp_path, check=True)
+    subprocess.run([*RUN, "remove", "red one"], env=ENVIRONMENT, cwd=tmp_path, check=True)
     with Gallery.open(tmp_path / "nearfar.db", read_only=True) as gallery:
         assert [p.name for p in gallery.watchlist.persons()] == ["nobody"]
         assert gallery.check() == []

@@ -71,7 +71,7 @@ def test_one_of_twelve_is_wanted(soak: ModuleType, tmp_path: Path) -> None:
 
 
 def test_the_letterbox(soak: ModuleType) -> None:
-    out = sys.modules[soak.rendered.__module__].letterbox(np.full((540, 960, 3), 200, np.uint8))
+    out = sys.modules[soak.far_whole.__module__].letterbox(np.full((540, 960, 3), 200, np.uint8))
     assert out.shape == (480, 640, 3)
     assert (out[60:420] == 200).all()
     assert (out[:60] == 114).all()

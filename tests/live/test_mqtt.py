@@ -27,9 +27,11 @@ from storage import Alert, Gallery
 from ..storage.conftest import a_model
 from .brokers import PASSWORD, USER, broker
 from .brokers import Broker as Place
-from .places import PAGE, free_port, tcp_place
+from .conftest import FPS
+from .places import PAGE, free_port, rtsp_server, tcp_place
 from .receiver import receiver
-from .test_alerts import Scene, gallery, until
+from .test_alerts import Scene, a_wanted_one, gallery, until
+from .watches import WatchProgram
 
 __all__ = ["gallery"]
 
@@ -171,3 +173,29 @@ def test_addresses_of_brokers(tmp_path: Path, words: None, monkeypatch: pytest.M
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(CallError, match="pip install"):
         Broker.of(Mqtt(url="mqtt://h"), tmp_path)
+
+
+def test_a_watch_with_a_broker(tmp_path: Path, place: Place) -> None:
+    place.start()
+    with subscriber(place.port) as got, rtsp_server(FPS, {"gate": a_wanted_one(tmp_path)}) as gate:
+        site = tmp_path / "site.yaml"
+        site.write_text(
+            f"cameras: {{gate: {{source: '{gate.url('gate')}'}}}}\n"
+            "alerts:\n  false_alarms_per_day: 20\n"
+            f"  mqtt: {{url: 'mqtt://{USER}:${{BROKER}}@127.0.0.1:{place.port}', "
+            "topic: nearfar/plaza}\n"
+        )
+        one = WatchProgram(site, environment={"BROKER": PASSWORD})
+        try:
+            came = got.get(timeout=40)
+            with Gallery.open(tmp_path / "nearfar.db", read_only=True) as gallery:
+                until(lambda: gallery.watchlist.alerts()[0].state == "sent")
+            everything = one.get("/status")[1] + one.get("/metrics")[1]
+        finally:
+            one.end()
+    assert came.topic == "nearfar/plaza"
+    assert json.loads(came.payload)["wanted"] == "red one"
+    for word in (PASSWORD, "b%2Fro"):
+        assert word not in everything + one.output
+        for part in tmp_path.rglob("*"):
+            assert not part.is_file() or word.encode() not in part.read_bytes()
