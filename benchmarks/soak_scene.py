@@ -85,7 +85,8 @@ def pictures_of(folder: Path, person: int, number: int = 6) -> list[Path]:
         if passage.identity != person or passage.camera not in ("near", "near2"):
             continue
         crops = []
-        for index in range(int(passage.start * FPS), int(passage.end * FPS), 2):
+        first, last = max(0, int(passage.start * FPS)), int(passage.end * FPS)
+        for index in range(first, min(last, SCENE.frame_count), 2):
             image, boxes = SCENE.frame(passage.camera, index)
             crops += [
                 cut_out(image, box.box)
