@@ -23,7 +23,9 @@ WEIGHTS = Path(__file__).parent / "weights" / "embedder.onnx"
 WEIGHTS_INT8 = WEIGHTS.with_name("embedder-int8.onnx")
 """The same in 8 bits, for CPUs."""
 
-BATCH = 32
+BATCH, BATCH_ON_CPU = 32, 8
+"""Crops at once. On a CPU more are no faster, and the runtime keeps the memory of the most that
+ever came at once."""
 
 
 def packaged(device: str) -> Path:
@@ -43,6 +45,8 @@ class Embedder:
 
     def __init__(self, session: onnxruntime.InferenceSession, info: ModelInfo) -> None:
         self._session = session
+        cpu = session.get_providers()[0] == "CPUExecutionProvider"
+        self._batch = BATCH_ON_CPU if cpu else BATCH
         self.info = info
 
     @classmethod
@@ -101,9 +105,10 @@ class Embedder:
             return Embeddings.empty(self.info.sizes)
         level = np.asarray(levels, np.int64)
         parts: list[Floats] = []
-        for i in range(0, n, BATCH):
-            images = np.stack([to_input(c, self.info.input_size) for c in crops[i : i + BATCH]])
-            inputs = {"images": images, "level": level[i : i + BATCH]}
+        for i in range(0, n, self._batch):
+            some = slice(i, i + self._batch)
+            images = np.stack([to_input(c, self.info.input_size) for c in crops[some]])
+            inputs = {"images": images, "level": level[some]}
             parts.append(self._session.run(None, inputs)[0])
         return Embeddings(
             np.concatenate(parts).astype(np.float32),
