@@ -27,6 +27,7 @@ from threading import Event, Thread
 
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
@@ -61,9 +62,9 @@ def pictures(reader: str, url: str) -> Iterator[np.ndarray]:
     """A camera's pictures, BGR, as they come."""
     if reader == "pyav":
         container = open_stream(orders(url))
-        stream = one_thread(container)
+        stream, colours = one_thread(container), VideoReformatter()
         for frame in container.decode(stream):
-            yield as_bgr(frame)
+            yield as_bgr(frame, colours)
     os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "rtsp_transport;tcp|fflags;nobuffer"
     options = [cv2.CAP_PROP_N_THREADS, 1] if reader == "opencv-1" else []
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, options)

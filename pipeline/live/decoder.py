@@ -23,6 +23,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from .opening import Ended, Orders, explained, open_stream
@@ -123,7 +124,7 @@ class Gate:
 
 def _frames(container: av.container.InputContainer, orders: Orders, ring: Ring) -> None:
     """Takes the frames of an open stream; those of a file as they would come from a camera."""
-    stream = one_thread(container)
+    stream, colours = one_thread(container), VideoReformatter()
     gate = Gate(orders, ring)
     stamped = orders.kind == "file" or container.format.name not in UNSTAMPED
     began: tuple[float, float] | None = None
@@ -140,7 +141,7 @@ def _frames(container: av.container.InputContainer, orders: Orders, ring: Ring) 
         if orders.kind == "file" and stamp is not None:
             began = began or (now, stamp)
             time.sleep(max(0.0, began[0] + stamp - began[1] - now))
-        gate.take(luma(frame), stamp, (frame.height, frame.width), partial(as_bgr, frame))
+        gate.take(luma(frame), stamp, (frame.height, frame.width), partial(as_bgr, frame, colours))
     if orders.kind == "file":
         raise Ended("ended", "the file was played to its end")
     raise Ended("broken", "the camera ended the stream")
@@ -172,9 +173,9 @@ def _decoded(
             yield None
 
 
-def as_bgr(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """A picture as ``uint8 (H, W, 3)``."""
-    return np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+def as_bgr(frame: av.VideoFrame, colours: VideoReformatter) -> NDArray[np.uint8]:
+    """A picture as ``uint8 (H, W, 3)``, by what is kept from one picture to the next."""
+    return np.asarray(colours.reformat(frame, format="bgr24", threads=1).to_ndarray(), np.uint8)
 
 
 def luma(frame: av.VideoFrame) -> bytes:
