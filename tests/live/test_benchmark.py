@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -15,7 +13,6 @@ from pipeline.score import Labelled
 from storage import BoxRow
 
 from ..pipeline.conftest import ROOT
-from .places import require_gstreamer
 
 
 @pytest.fixture(scope="module")
@@ -50,24 +47,6 @@ def test_pairs_of_tracks(soak: ModuleType) -> None:
     assert soak.pairwise({"gate": apart}, truth) == 0
     late = [BoxRow(r.frame - 3, r.identity, r.track, r.box, r.score) for r in rows if r.frame > 2]
     assert soak.offset(late, truth["gate"]) == 3
-
-
-def test_one_of_twelve_is_wanted(soak: ModuleType, tmp_path: Path) -> None:
-    """A person of 40 px in the far camera, known by pictures of the near ones: one alert, to a
-    receiver that is down for the first minute, and none of the eleven others."""
-    require_gstreamer()
-    options = argparse.Namespace(
-        what="alerts", clips=tmp_path, person=1, fps=None, input=None, tracks=None
-    )
-    facts = soak.alerts(options)
-    assert 35 < facts["height_px"] < 45
-    assert facts["visits"] == 1
-    assert [a["shows"] for a in facts["alerts"]] == [1]
-    (alert,) = facts["alerts"]
-    assert alert["state"] == "sent"
-    assert alert["attempts"] >= 3
-    assert alert["log_odds"] >= alert["least"]
-    assert (facts["messages"], facts["signed"]) == (1, True)
 
 
 def test_the_letterbox(soak: ModuleType) -> None:

@@ -205,14 +205,20 @@ def test_an_edited_site_file_leaves_other_cameras_alone(
 
 
 def test_wrong_addresses_each_in_a_line_and_no_password_anywhere(
-    begin: Begin, tmp_path: Path, people_server: RtspServer
+    begin: Begin, tmp_path: Path, people_server: RtspServer, plain_clips: dict[str, Path]
 ) -> None:
     secret = "Geheim-77/x"
-    with tcp_place(None) as silent, tcp_place(PAGE) as page:
+    asks = ("--user", "u", "--password", "another")
+    with (
+        tcp_place(None) as silent,
+        tcp_place(PAGE) as page,
+        rtsp_server(FPS, plain_clips, *asks) as guarded,
+    ):
         port = people_server.port
         site = write_site(
             tmp_path,
             good=people_server.url("gate"),
+            password=guarded.url("plain", "u:${WORD}"),
             path=f"rtsp://u:${{WORD}}@127.0.0.1:{port}/none",
             host="rtsp://u:${WORD}@nobody.invalid/x",
             silent=f"rtsp://u:${{WORD}}@127.0.0.1:{silent}/x",
@@ -221,6 +227,7 @@ def test_wrong_addresses_each_in_a_line_and_no_password_anywhere(
         one = begin(site, environment={"WORD": secret})
         expected = {
             "good": "live",
+            "password": "wrong password",
             "path": "no stream",
             "host": "wrong host",
             "silent": "silent",
