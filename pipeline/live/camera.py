@@ -220,15 +220,16 @@ class LiveCamera:
             self._timeline.reconnect()
         started = heard = time.monotonic()
         first: float | None = None
-        rest = b""
+        rest, said = b"", bytearray(1 << 16)
         while not self._stop.is_set():
             ready, _, _ = select.select([pipe], [], [], 0.2)
             now = time.monotonic()
             if ready:
-                data = os.read(pipe, 1 << 16)
-                if not data:
+                # os.read would leave a hole in memory for each message that is shorter than asked
+                size = os.readv(pipe, [said])
+                if not size:
                     return CameraState.BROKEN, "the decoder ended"
-                *lines, rest = (rest + data).split(b"\n")
+                *lines, rest = (rest + said[:size]).split(b"\n")
                 for line in lines:
                     message = json.loads(line)
                     if message[0] == "end":
