@@ -239,13 +239,13 @@ class Claims:
         with self._lock:
             self._wanted.discard(camera)
             try:
-                if self._connection is not None and self._wanted:
+                if self._connection is not None and camera in self._held:
                     self._connection.execute(text(UNCLAIM), {"camera": camera})
                     self._held.discard(camera)
-                    return
             except DBAPIError:
-                pass
-            self._end()
+                self._end()
+            if not self._wanted:
+                self._end()
 
     def _take(self, camera: str) -> None:
         if self._connection is None:
