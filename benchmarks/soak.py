@@ -86,7 +86,7 @@ def agreement(options: argparse.Namespace, gallery: Path) -> dict[str, Any]:
     """Identities of the live gallery beside those of `process` and the truth."""
     folder = options.clips
     with Gallery.open(gallery, read_only=True) as opened:
-        live = {s.camera: opened.boxes(s.id) for s in opened.sessions()}
+        live = {s.camera: thinned(opened.boxes(s.id), options.fps) for s in opened.sessions()}
         identities = opened.info().identities
     file = fresh(folder, "process")
     videos = [f"{name}={folder / name}.mp4" for name in live]
@@ -108,6 +108,12 @@ def agreement(options: argparse.Namespace, gallery: Path) -> dict[str, Any]:
         "f1_with_truth": round(pairwise(moved, truth), 4),
         "f1_of_process_with_truth": round(pairwise(whole, truth), 4),
     }
+
+
+def thinned(rows: list[BoxRow], fps: float | None) -> list[BoxRow]:
+    """Boxes by the frames of the clip, of which a watch that looks at fewer counts but those."""
+    step = 1 if fps is None else round(FPS / fps)
+    return [BoxRow(step * r.frame, r.identity, r.track, r.box, r.score) for r in rows]
 
 
 def outages(options: argparse.Namespace) -> dict[str, Any]:

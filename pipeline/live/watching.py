@@ -114,7 +114,7 @@ class Watch:
         self._watched: dict[str, WatchedCamera] = {}
         self._closing: list[LiveCamera] = []
         self._sites: SimpleQueue[Site] = SimpleQueue()
-        self._steps: deque[tuple[float, int]] = deque(maxlen=1000)
+        self._steps: deque[tuple[float, int]] = deque()
         self._round = time.monotonic()
         self._trouble: str | None = None
         self._kept_at = time.monotonic()
@@ -267,7 +267,10 @@ class Watch:
             watched.camera.processed += 1
             self.frames.put(frame, run.seen)
         if going:
-            self._steps.append((time.monotonic(), len(going)))
+            now = time.monotonic()
+            self._steps.append((now, len(going)))
+            while now - self._steps[0][0] > RATE_SECONDS:
+                self._steps.popleft()
 
     def _well_alone(self, one: tuple[CameraRun, Frame]) -> bool:
         """Takes one frame through the stages; whether that went well."""
