@@ -66,7 +66,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     for place, (name, label) in zip(figure.subplots(3, 1, sharex=True), parts, strict=True):
         place.plot(minutes, [row[name] for row in rows], color="#345995", linewidth=1)
         place.set_ylabel(label)
-        place.set_ylim(bottom=0)
+        place.set_ylim(0, 1.15 * max(row[name] for row in rows) + 1)
         place.grid(alpha=0.3)
     place.set_xlabel("minutes")
     figure.savefig(path, dpi=80)
