@@ -150,7 +150,7 @@ def test_one_program_watches_a_camera(place: Place) -> None:
 def test_a_claim_is_taken_again_when_the_server_lost_it(tmp_path: Path) -> None:
     with new_place("postgres", tmp_path) as place:
         ends = (
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' "
             "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         )
         with Gallery.open(place, create=True) as one, Gallery.open(place) as other:
