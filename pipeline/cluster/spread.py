@@ -168,7 +168,8 @@ class Spread:
         elif isinstance(found, PipelineError):
             file.run.failure = str(found)
         else:
-            file.run.source.lost += found.lost
+            before = 0 if piece.frames is None else file.run.source.lost
+            file.run.source.lost = before + found.lost
             with self._engine.tally.stage("track"):
                 due = [item for seen in found.seen for item in file.run.follow(seen)]
             self._engine.tally.frames += len(found.seen)
