@@ -12,10 +12,9 @@ import pytest
 from pipeline.linking import link_gallery
 from pipeline.query import search, write_page
 from pipeline.report import write_report
-from pipeline.settings import Settings
 from reid import Embedder
 from storage import Gallery, ObservationRow, TrackUpdate
-from tracker import Constraints
+from tracker import Constraints, LinkSettings
 
 from .conftest import Processed, figures
 
@@ -117,7 +116,7 @@ def odd(tmp_path: Path, embedder: Embedder) -> Gallery:
 
 def test_names_are_shown_as_they_are(odd: Gallery, embedder: Embedder, tmp_path: Path) -> None:
     with odd:
-        linked = link_gallery(odd, embedder.info.calibration, Constraints(), Settings().link)
+        linked = link_gallery(odd, embedder.info.calibration, Constraints(), LinkSettings())
         report = read(write_report(tmp_path / "report.html", odd, linked))
         answer = search(next(figures(1))[30:130, 5:50], odd, embedder)
         write_page(tmp_path / "search.html", answer, odd)

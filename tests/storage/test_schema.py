@@ -28,7 +28,7 @@ from .places import Place, ask, new_place
 def clauses(sql: str) -> set[str]:
     """The columns and constraints of a CREATE TABLE."""
     body = sql.strip().partition("(")[2].removesuffix(")")
-    return {clause.strip() for clause in re.split(r",\s*\n", body)}
+    return {clause.strip() for clause in re.split(r",(?![^()]*\))", body)}
 
 
 def differences(connection: Connection) -> list[object]:
