@@ -189,13 +189,14 @@ def render(folder: Path, clips: int, seconds: float) -> list[Path]:
     for i in range(clips):
         scene = Scene(seed=40 + i // CAMERAS, people=12, cameras=CAMERAS, fps=FPS)
         camera = scene.cameras[i % CAMERAS]
-        first = round(min(p.start for p in scene.passages if p.camera == camera) * FPS)
+        starts = [p.start for p in scene.passages if p.camera == camera and p.start >= 0]
+        first = min(round(min(starts) * FPS), scene.frame_count - round(seconds * FPS))
         files.append(folder / f"clip{i}.mp4")
         with av.open(str(files[-1]), "w") as container:
             stream = container.add_stream("libx264", rate=FPS)
             stream.pix_fmt, stream.options = "yuv420p", ENCODING
             for index in range(round(seconds * FPS)):
-                image = scene.frame(camera, min(first + index, scene.frame_count - 1))[0]
+                image = scene.frame(camera, first + index)[0]
                 if not index:
                     stream.height, stream.width = image.shape[:2]
                 frame = av.VideoFrame.from_ndarray(image, format="bgr24")
