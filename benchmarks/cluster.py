@@ -122,6 +122,8 @@ def disturbed(place: Path, cluster: Cluster, clips: list[Path], chance: random.R
         cluster.add_node(num_cpus=1)
     else:
         found = subprocess.run(["pgrep", "-f", "^ray::(detect|embed)"], capture_output=True)
+        if not found.stdout:
+            victim = "nobody: no worker was at work"
         for pid in map(int, found.stdout.split()):
             os.kill(pid, signal.SIGKILL)
     if program.wait(3600):
