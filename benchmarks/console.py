@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from benchmarks.gallery import PER_TRACK, vectors_of  # noqa: E402
-from pipeline.engine import encode  # noqa: E402
+from pipeline.crops import encode  # noqa: E402
 from pipeline.frame import Frame  # noqa: E402
 from pipeline.live.frames import Frames  # noqa: E402
 from pipeline.live.server import HealthServer  # noqa: E402

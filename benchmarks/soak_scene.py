@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.engine import cut_out
+from pipeline.crops import cut_out
 from pipeline.score import Box, Labelled
 from pipeline.sources import Source, open_source
 from samples import Scene, read_truth, render

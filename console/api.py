@@ -14,7 +14,7 @@ from fastapi import APIRouter, File, Form, Path, Query, Request, Response, Uploa
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from pipeline.engine import encode
+from pipeline.crops import encode
 
 from . import acting, looking, state, watching
 from .context import Administrator, Context, Here, Operator

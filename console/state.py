@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import Detector
-from pipeline.engine import cut_out
+from pipeline.crops import cut_out
 from pipeline.query import Box, is_one_person, people_in
 from reid import Embedder, Embeddings
 from storage import Gallery

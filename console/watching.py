@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline import PipelineError
-from pipeline.engine import encode
+from pipeline.crops import encode
 from pipeline.live.asking import ask, frames_of, picture_of
 from pipeline.live.wanted import add_looks
 from reid import Embeddings

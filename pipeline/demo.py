@@ -13,7 +13,7 @@ from reid import Embedder
 from samples import SampleFiles, Scene, read_truth, render
 from storage import Gallery
 
-from .engine import cut_out
+from .crops import cut_out
 from .processing import Result, process
 from .query import Answer, search, write_page
 from .score import Labelled, Score, who_is

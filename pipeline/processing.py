@@ -14,13 +14,14 @@ from storage import Gallery
 
 from .annotate import write_video
 from .detect import Detector
-from .engine import Engine, FileRun, Progress, Tally, Tell, silent
+from .engine import Engine, Progress, Tally, Tell, silent
 from .errors import CallError, SourceError
 from .files import writable_folder
 from .frame import Frame
 from .linking import Linked, link_gallery
 from .outputs import write_boxes, write_identities
 from .report import write_report
+from .runs import FileRun
 from .settings import Settings
 from .site import Site, read_site
 from .sources import Source, find_sources

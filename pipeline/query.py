@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from reid import Embedder, ModelInfo
 from storage import Gallery, SearchHit
 
+from .crops import cut_out, encode
 from .detect import Detector
-from .engine import cut_out, encode
 from .errors import QueryError
 from .files import write_text
 from .pages import FAR, data_url, picture, render

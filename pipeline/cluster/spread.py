@@ -17,9 +17,10 @@ from threading import Event
 from storage import Gallery
 from tracker import Observation
 
-from ..engine import Engine, FileRun, Progress, Tell, silent
+from ..engine import Engine, Progress, Tell, silent
 from ..errors import PipelineError
 from ..patience import Patience
+from ..runs import FileRun
 from ..sources import Source
 from .pieces import Piece, UnevenSource, cut
 from .ray import Ref, Workers

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from reid import Embedder
 
+from ..crops import cut_out, encode
 from ..detect import Detector
-from ..engine import Seen, cut_out, encode, seen_in
+from ..runs import Seen, seen_in
 from ..sources import Source
 from .pieces import Piece, frames_of
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import encode
+from ..crops import encode
 from ..frame import Frame
 
 WANTED_SECONDS = 10.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from reid import Embedder, Embeddings
 from storage import Gallery
 
-from ..engine import encode
+from ..crops import encode
 from ..query import Box, person_in, read_picture, true_height
 from .alerts import DAY, least_resemblance, most_resemblance
 

@@ -13,9 +13,10 @@ import numpy as np
 from storage import Claim, Gallery, Session
 from tracker import Observation
 
-from ..engine import CameraRun, Engine
+from ..engine import Engine
 from ..frame import Frame
 from ..patience import MOST_UNSAVED
+from ..runs import CameraRun
 from ..site import Camera
 from .address import Address
 from .camera import DELAYS, LiveCamera

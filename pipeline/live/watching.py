@@ -22,10 +22,11 @@ from storage import (
 )
 
 from ..detect import Detector
-from ..engine import CameraRun, Engine
+from ..engine import Engine
 from ..errors import DetectorError, PipelineError
 from ..frame import Frame
 from ..reindexing import embedding
+from ..runs import CameraRun
 from ..settings import Settings
 from ..site import Camera, Site
 from .address import Address, resolve

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from console import create_app
 from console.state import Console
 from pipeline import Detector
-from pipeline.engine import encode
+from pipeline.crops import encode
 from reid import Embedder
 from samples import person_crops
 from storage import Gallery, ObservationRow, TrackUpdate

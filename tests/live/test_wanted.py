@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.crops import cut_out, encode
 from pipeline.detect import Detector
-from pipeline.engine import CameraRun, Engine, cut_out, encode
+from pipeline.engine import Engine
 from pipeline.frame import Frame
 from pipeline.live.links import Links
 from pipeline.live.outbox import Outbox
 from pipeline.live.wanted import add_looks
 from pipeline.live.webhook import Hook
+from pipeline.runs import CameraRun
 from pipeline.score import Labelled, who_is
 from pipeline.settings import Settings
 from pipeline.site import Alerts, Site

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from pipeline import Detector, PipelineError, Result, Settings, process
-from pipeline.engine import RECENT, CameraRun, Engine, Seen
+from pipeline.engine import Engine
 from pipeline.errors import CallError
+from pipeline.runs import RECENT, CameraRun, Seen
 from pipeline.site import Camera, Site
 from pipeline.sources import find_sources
 from reid import Embedder, LevelSet

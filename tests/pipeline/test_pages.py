@@ -90,7 +90,7 @@ def embedder() -> Embedder:
 @pytest.fixture
 def odd(tmp_path: Path, embedder: Embedder) -> Gallery:
     """A gallery of two cameras, one with an odd name, that saw the same person."""
-    from pipeline.engine import encode
+    from pipeline.crops import encode
 
     crop = next(figures(1))[30:130, 5:50]
     found = embedder.embed([crop] * 3)
