@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.linking import evidence_between
 from pipeline.query import LIKELY, picture_hash
 from reid import Embeddings
-from storage import Gallery, Session, Sighting, StoredTrack
+from storage import Gallery, Limits, Session, Sighting, StoredTrack
 
 from .errors import ConsoleError
 from .models import (
@@ -96,20 +96,13 @@ def search(console: Console, gallery: Gallery, terms: Terms, who: str, noted: bo
         parts.append(gallery.browse.embeddings(terms.like))
     if not parts:
         raise ConsoleError("nothing to look for: send a picture, or name observations with like=")
-    limits = {
-        "camera": terms.camera,
-        "after": terms.after,
-        "before": terms.before,
-        "min_level": terms.min_level,
-    }
+    said = ("camera", "after", "before", "min_level")
+    limits = {name: getattr(terms, name) for name in said}
     with console.turn:
         found = gallery.search_page(
             Embeddings.concatenate(parts),
+            Limits(**limits),
             page=terms.page,
-            camera=terms.camera,
-            after=terms.after,
-            before=terms.before,
-            min_level=terms.min_level,
             top=terms.top,
         )
     if noted or gallery.audit.notes_searches:

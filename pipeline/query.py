@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid import Embedder, ModelInfo
-from storage import Gallery, SearchHit
+from storage import Gallery, Limits, SearchHit
 
 from .crops import cut_out, encode
 from .detect import Detector
@@ -119,12 +119,13 @@ def search_many(
     heights = [true_height(crop, height) for crop in crops]
     looks = embedder.embed(crops, heights)
     queries = [looks[i : i + 1] for i in range(len(looks))]
-    found = gallery.search_many(queries, camera=camera, after=after, before=before, top=top)
+    limits = Limits(camera, after=after, before=before)
+    found = gallery.search_many(queries, limits, top=top)
     if gallery.audit.notes_searches:
-        limits = {"camera": camera, "after": after, "before": before}
+        said = {"camera": camera, "after": after, "before": before}
         for crop, hits in zip(crops, found, strict=True):
             named = [[hit.identity, hit.best.track] for hit in hits]
-            facts = {"picture": picture_hash(crop), "limits": limits, "identities_tracks": named}
+            facts = {"picture": picture_hash(crop), "limits": said, "identities_tracks": named}
             gallery.audit.note("search", facts)
     return [
         Answer(tuple(hits), crop, seen, int(look.levels[0]))

@@ -24,6 +24,7 @@ from .gallery import Gallery
 from .holds import LegalHold
 from .identities import Judgements
 from .life import Life
+from .limits import Limits
 from .looks import spread
 from .mending import Repair
 from .people import Change, People
@@ -75,6 +76,7 @@ __all__ = [
     "Judgements",
     "LegalHold",
     "Life",
+    "Limits",
     "NotAGallery",
     "NotStored",
     "ObservationRow",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ from .crops import Crops
 from .database import Database
 from .errors import StorageError
 from .life import Life
-from .limits import Limits
+from .limits import EVERYTHING, Limits
 from .mending import Repair
 from .models import require_active, settle_model
 from .people import People
@@ -377,34 +378,18 @@ class Gallery:
         Raises:
             StorageError: an empty query, one of another model, an unknown camera or identity.
         """
-        page = self.search_page(
-            query,
-            camera=camera,
-            identity=identity,
-            after=after,
-            before=before,
-            min_level=min_level,
-            top=top,
-        )
-        return list(page.hits)
+        limits = Limits(camera, identity, after, before, min_level)
+        return list(self.search_page(query, limits, top=top).hits)
 
     def search_many(
-        self,
-        queries: Sequence[Embeddings],
-        *,
-        camera: str | None = None,
-        identity: int | None = None,
-        after: float | None = None,
-        before: float | None = None,
-        min_level: int | None = None,
-        top: int = 10,
+        self, queries: Sequence[Embeddings], limits: Limits = EVERYTHING, *, top: int = 10
     ) -> list[list[SearchHit]]:
         """What `search` finds for each query, all of one state of the gallery, in one go.
 
         It reads what is in memory once for all queries, and takes a fraction of the time.
 
         Args:
-            queries: one for each person who is looked for. The others are as in `search`.
+            queries: one for each person who is looked for.
 
         Returns:
             The hits of each query, likeliest first.
@@ -412,7 +397,6 @@ class Gallery:
         Raises:
             StorageError: as `search`.
         """
-        limits = Limits(camera, identity, after, before, min_level, None)
         if not self._searcher:
             return [[] for _ in queries]
         return [list(page.hits) for page in self._searcher.pages(queries, limits, top)]
@@ -420,27 +404,24 @@ class Gallery:
     def search_page(
         self,
         query: Embeddings,
+        limits: Limits = EVERYTHING,
         *,
         page: str | None = None,
-        camera: str | None = None,
-        identity: int | None = None,
-        after: float | None = None,
-        before: float | None = None,
-        min_level: int | None = None,
         top: int = 10,
     ) -> SearchPage:
         """Hits page by page: those that follow a page are as if no row had been added since.
 
         Args:
             page: None for the first page, then the `next` of the page before, with the same query
-                and limits. The others are as in `search`.
+                and limits.
 
         Raises:
             StorageError: as `search`; `page` is of no page.
         """
         until, skip = search.place_of(page)
-        limits = Limits(camera, identity, after, before, min_level, until)
-        return self._searcher.pages([query], limits, top, skip)[0] if self._searcher else NOTHING
+        if not self._searcher:
+            return NOTHING
+        return self._searcher.pages([query], replace(limits, until=until), top, skip)[0]
 
     def warm(self) -> None:
         """Reads all vectors into memory, as the first search would; searches meanwhile wait."""

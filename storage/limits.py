@@ -11,7 +11,8 @@ class Limits:
 
     Args:
         camera: a name. identity: a number. after, before: UTC seconds, both included.
-        until: the highest id of an observation, so that later rows change nothing.
+        min_level: that level or sharper.
+        until: the highest id of an observation, so that later rows change nothing; set by a page.
     """
 
     camera: str | None = None
@@ -20,3 +21,7 @@ class Limits:
     before: float | None = None
     min_level: int | None = None
     until: int | None = None
+
+
+EVERYTHING = Limits()
+"""No limit."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid import Embeddings, ModelInfo, distances
-from storage import Gallery, SearchHit, StorageError, TrackUpdate, layers, search
+from storage import Gallery, Limits, SearchHit, StorageError, TrackUpdate, layers, search
 
 from .conftest import SIZES, a_model, a_row, a_vector, of_session
 from .places import KINDS, Place, new_place
@@ -237,7 +237,7 @@ def test_many_queries_find_what_each_finds_alone(
     queries = [a_query(seed + i, n) for i, n in enumerate(looks)]
     with pytest.MonkeyPatch.context() as patch, Gallery.open(filled, read_only=True) as gallery:
         patch.setattr(search, "SCORES", room)
-        found = gallery.search_many(queries, camera=camera, top=top)
+        found = gallery.search_many(queries, Limits(camera), top=top)
         assert len(found) == len(queries)
         for query, hits in zip(queries, found, strict=True):
             alone = gallery.search(query, camera=camera, top=top)
