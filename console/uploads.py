@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import warnings
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from pipeline import crops
 
 from .errors import ConsoleError
 
@@ -43,10 +44,7 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         )
     if frames > 1:
         raise ConsoleError("this is an animation: send one picture of it", 415)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        image = None
+    image = crops.decode(data)
     if image is None:
         raise ConsoleError(UNREADABLE, 415)
-    return np.asarray(image, np.uint8)
+    return image

@@ -27,3 +27,14 @@ def cut_out(image: NDArray[np.uint8], box: Sequence[float]) -> NDArray[np.uint8]
 def encode(crop: NDArray[np.uint8], quality: int = 90) -> bytes:
     """A picture as the bytes of a JPEG file."""
     return cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def decode(file: bytes) -> NDArray[np.uint8] | None:
+    """The picture of a file's bytes, ``uint8 (H, W, 3)`` BGR; None if it is none that can be read,
+    or has more pixels or larger sides than OpenCV takes."""
+    data = np.frombuffer(file, np.uint8)
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:
+        return None
+    return None if image is None else image.astype(np.uint8, copy=False)

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from reid import Embedder, ModelInfo
 from storage import Gallery, Limits, SearchHit
 
-from .crops import cut_out, encode
+from .crops import cut_out, decode, encode
 from .detect import Detector
 from .errors import QueryError
 from .files import write_text
@@ -157,16 +156,12 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         QueryError: when it is missing, no picture or one of more than 2^30 pixels.
     """
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        image = decode(path.read_bytes())
     except OSError as error:
         raise QueryError(f"no picture at {path}: {error.strerror}") from error
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except cv2.error:  # more pixels or larger sides than OpenCV takes
-        image = None
     if image is None:
         raise QueryError(f"{path} is no picture that can be read; give a JPEG or PNG")
-    return np.asarray(image, np.uint8)
+    return image
 
 
 def _check_camera(gallery: Gallery, camera: str | None) -> None:

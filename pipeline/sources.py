@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .crops import decode
 from .errors import SourceError
 from .files import can_name_files
 from .frame import Frame
@@ -172,13 +172,6 @@ Decoded = Iterator[tuple[int, float | None, NDArray[np.uint8]]]
 """Index, seconds from the first frame (None where they are not known) and picture."""
 
 
-def picture(file: Path) -> NDArray[np.uint8] | None:
-    """A file's picture, ``uint8 (H, W, 3)`` BGR; None if there is none that can be read."""
-    data = np.frombuffer(file.read_bytes(), np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    return None if image is None else image.astype(np.uint8, copy=False)
-
-
 def bgr(frame: av.VideoFrame) -> NDArray[np.uint8]:
     """A decoded frame, ``uint8 (H, W, 3)``."""
     return frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
@@ -187,7 +180,7 @@ def bgr(frame: av.VideoFrame) -> NDArray[np.uint8]:
 def _pictures(source: Source) -> Decoded:
     """Pictures of a folder; one that can't be read leaves a gap."""
     for index, file in enumerate(picture_files(source.path)):
-        image = picture(file)
+        image = decode(file.read_bytes())
         if image is None:
             source.lost += 1
         else:

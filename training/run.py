@@ -138,11 +138,11 @@ def start(network: ResolutionAdaptiveNet, init: str) -> str:
 
 
 def with_digest(init: str) -> str:
-    """`init`, and the SHA-256 of its file where it is one."""
+    """`init`; where it is a file its name and SHA-256, which mean something on other machines."""
     path = _weights_at(init)
     if not path.is_file():
         return init
-    return f"{init} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+    return f"{Path(init).name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
 def _weights_at(init: str) -> Path:

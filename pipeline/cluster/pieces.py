@@ -8,10 +8,11 @@ from itertools import pairwise
 
 import av
 
+from ..crops import decode
 from ..errors import SourceError
 from ..frame import Frame
 from ..reading import thinned
-from ..sources import Source, bgr, picture, picture_files
+from ..sources import Source, bgr, picture_files
 
 
 class UnevenSource(SourceError):
@@ -84,7 +85,7 @@ def frames_of(source: Source, piece: Piece, fps: float | None) -> Iterator[Frame
     elif source.path.is_dir():
         files = picture_files(source.path)
         for s in piece.frames:
-            image = picture(files[s.stamp])
+            image = decode(files[s.stamp].read_bytes())
             if image is None:
                 source.lost += 1
             else:
