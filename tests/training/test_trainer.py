@@ -225,7 +225,7 @@ def test_weights_start_from_another_run(tmp_path: Path) -> None:
     save_weights(given, tmp_path / "weights.safetensors")
     for source in (tmp_path, tmp_path / "weights.safetensors"):
         taken = ResolutionAdaptiveNet("resnet18-half", (4, 4, 4))
-        assert start(taken, str(source)).startswith(f"{source} sha256:")
+        assert start(taken, str(source)).startswith(f"{source.name} sha256:")
         assert torch.equal(taken.stages[3][1].conv2.weight, given.stages[3][1].conv2.weight)
         assert not torch.equal(taken.embed[0].weight[:8], given.embed[0].weight[:8])
     with pytest.raises(TrainingError, match="fits another backbone"):
