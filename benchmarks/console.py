@@ -33,7 +33,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from benchmarks.gallery import PER_TRACK, vectors_of  # noqa: E402
+from benchmarks.gallery_rows import PER_TRACK, Kind, vectors_of  # noqa: E402
 from pipeline.crops import encode  # noqa: E402
 from pipeline.frame import Frame  # noqa: E402
 from pipeline.live.frames import Frames  # noqa: E402
@@ -60,7 +60,7 @@ def fill(place: Path, model: ModelInfo, rows: int, pictures: list[bytes]) -> Non
             session = gallery.begin_session(name, name, name, 0.0, 10.0)
             for start in range(first, last, PER_APPEND):
                 n = min(PER_APPEND, last - start)
-                vectors, levels = vectors_of(start, n, model.sizes)
+                vectors, levels = vectors_of(start, n, Kind(model.sizes))
                 updates: dict[int, list[ObservationRow]] = {}
                 for i in range(n):
                     at = start - first + i

@@ -44,12 +44,8 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
 from pathlib import Path
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -57,86 +53,22 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from reid import Calibration, Embeddings, LevelSet, ModelInfo  # noqa: E402
-from storage import Gallery, ObservationRow, TrackUpdate  # noqa: E402
+from benchmarks.gallery_beside import beside  # noqa: E402
+from benchmarks.gallery_rows import (  # noqa: E402
+    MANY,
+    PER_APPEND,
+    PER_TRACK,
+    Kind,
+    a_model,
+    the_queries,
+    timed,
+    vectors_of,
+    write,
+)
+from reid import Embeddings  # noqa: E402
+from storage import Gallery  # noqa: E402
 from storage.search import PIECE  # noqa: E402
 from storage.threads import spread  # noqa: E402
-
-PER_TRACK = 20
-"""Observations of a track."""
-
-PER_APPEND = 2000
-"""Observations of a commit."""
-
-PER_PERSON = 50
-"""Observations of a person."""
-
-PACES = {False: 10_000.0, True: 3_000.0}
-"""Rows a second that are written while another process searches, not durable and durable."""
-
-
-def a_model(sizes: tuple[int, ...]) -> ModelInfo:
-    """A model of these sub-vectors with one plausible curve for all pairs of levels."""
-    m = len(sizes)
-    curve = Calibration(np.full((m, m), 5, np.float32), np.full((m, m), -6, np.float32))
-    heights = tuple(32 * 2**k for k in range(m))
-    return ModelInfo("random", "0123456789abcdef", LevelSet(heights), sizes, (256, 128), curve)
-
-
-MANY = 64
-"""Queries at once."""
-
-LOWEST = {"mixed": 1, "top": 0}
-"""The lowest level of rows; 0 for the highest that there is."""
-
-lowest = LOWEST["mixed"]
-
-
-def vectors_of(start: int, n: int, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """`n` vectors ``float32 (n, d)`` from row `start` on, and their levels ``int8 (n,)``."""
-    rng = np.random.default_rng([7, start])
-    person = (np.arange(start, start + n) // PER_TRACK * 2654435761) % max(1, 10**6 // PER_PERSON)
-    centre = np.random.default_rng(1).normal(size=(4096, sum(sizes))).astype(np.float32)
-    vectors = centre[person % 4096] + rng.normal(size=(n, sum(sizes))).astype(np.float32)
-    levels = rng.integers(lowest or len(sizes), len(sizes) + 1, n).astype(np.int8)
-    lengths = np.cumsum(sizes)[levels - 1]
-    vectors[np.arange(sum(sizes)) >= lengths[:, None]] = 0
-    return vectors.astype(np.float16).astype(np.float32), levels
-
-
-def write(
-    gallery: Gallery, first: int, last: int, sizes: tuple[int, ...], pace: float = np.inf
-) -> float:
-    """Stores rows first..last - 1, `pace` a second at most; returns the seconds of storing."""
-    session = gallery.begin_session("random", "random", f"from {first}", 0.0, 10.0)
-    seconds = 0.0
-    for start in range(first, last, PER_APPEND):
-        n = min(PER_APPEND, last - start)
-        vectors, levels = vectors_of(start, n, sizes)
-        updates = [
-            TrackUpdate(
-                1 + (start - first + at) // PER_TRACK,
-                [
-                    ObservationRow(
-                        start - first + i,
-                        float(start + i),
-                        (0.0, 0.0, 10.0, 20.0),
-                        0.9,
-                        int(levels[i]),
-                        0.5,
-                        vectors[i],
-                    )
-                    for i in range(at, min(at + PER_TRACK, n))
-                ],
-            )
-            for at in range(0, n, PER_TRACK)
-        ]
-        began = perf_counter()
-        gallery.append(session.id, start - first + n, 0, updates)
-        spent = perf_counter() - began
-        seconds += spent
-        sleep(max(0.0, n / pace - spent))
-    return seconds
 
 
 def resident() -> int:
@@ -145,27 +77,6 @@ def resident() -> int:
         if line.startswith("VmRSS"):
             return int(line.split()[1]) * 1024
     raise OSError("no VmRSS")
-
-
-def timed(call: Callable[[int], object], n: int) -> dict[str, float]:
-    """Median and 99th percentile of `n` calls, milliseconds."""
-    call(0)
-    spent = []
-    for i in range(n):
-        began = perf_counter()
-        call(i)
-        spent.append(1e3 * (perf_counter() - began))
-    return {"p50": float(np.median(spent)), "p99": float(np.percentile(spent, 99))}
-
-
-def the_queries(n: int, level: int, sizes: tuple[int, ...]) -> Embeddings:
-    """Queries near stored persons, all of one level."""
-    vectors, _ = vectors_of(0, n * PER_TRACK, sizes)
-    rng = np.random.default_rng(9)
-    whole = vectors[::PER_TRACK][:n]
-    whole = np.where(whole == 0, rng.normal(size=whole.shape), whole).astype(np.float32)
-    whole[:, sum(sizes[:level]) :] = 0
-    return Embeddings(whole, np.full(n, level, np.int8), np.ones(n, np.float32), sizes)
 
 
 def needed_bytes(gallery: Gallery, level: int) -> float:
@@ -213,21 +124,19 @@ def exact(gallery: Gallery, literal: Literal, queries: Embeddings) -> float:
     return right / len(queries)
 
 
-def measure(
-    place: str, rows: int, sizes: tuple[int, ...], n: int, *, beside_others: bool
-) -> dict[str, Any]:
+def measure(place: str, rows: int, kind: Kind, n: int, *, beside_others: bool) -> dict[str, Any]:
     """Fills a gallery up to so many rows and measures it."""
-    model = a_model(sizes)
+    sizes, model = kind.sizes, a_model(kind.sizes)
     with Gallery.open(place, model=model, create=True) as gallery:
         there = gallery.info().embeddings
-        seconds = write(gallery, there, rows, sizes)
+        seconds = write(gallery, there, rows, kind)
         out: dict[str, Any] = {
             "rows": rows,
             "written_per_second": (rows - there) / seconds if rows > there else None,
             "database_bytes": gallery.info().database_bytes,
         }
     with Gallery.open(place, model=model, read_only=True) as gallery:
-        first = the_queries(1, 1, sizes)
+        first = the_queries(1, 1, kind)
         before, began = resident(), perf_counter()
         gallery.search(first)
         out["load_seconds"] = perf_counter() - began
@@ -240,17 +149,17 @@ def measure(
         out["vector_bytes"], out["rss"] = sum(held), grown / sum(held)
         searches: dict[str, dict[str, Any]] = {}
         for level in range(1, len(sizes) + 1):
-            q = the_queries(n, level, sizes)
+            q = the_queries(n, level, kind)
             took = timed(lambda i, q=q: gallery.search(q[i : i + 1]), n)
             searches[str(level)] = {"nearfar": took, "read": needed_bytes(gallery, level)}
-            many = the_queries(MANY, level, sizes)
+            many = the_queries(MANY, level, kind)
             one_by_one = [many[i : i + 1] for i in range(MANY)]
             searches[str(level)][str(MANY)] = timed(
                 lambda _, q=one_by_one: gallery.search_many(q), max(2, n // 10)
             )
-        out["rough"] = rough(place, gallery, n, sizes)
+        out["rough"] = rough(place, gallery, n, kind)
         parts = [
-            vectors_of(start, min(PER_APPEND, rows - start), sizes)
+            vectors_of(start, min(PER_APPEND, rows - start), kind)
             for start in range(0, rows, PER_APPEND)
         ]
         literal = Literal(
@@ -258,7 +167,7 @@ def measure(
         )
         del parts
         for level in range(1, len(sizes) + 1):
-            q = the_queries(n, level, sizes)
+            q = the_queries(n, level, kind)
             searches[str(level)]["numpy"] = timed(
                 lambda i, q=q, k=level: literal.best(q.vectors[i], k), n
             )
@@ -267,7 +176,7 @@ def measure(
     if beside_others:
         from benchmarks.rivals import measured
 
-        full = the_queries(max(n, MANY), len(sizes), sizes)
+        full = the_queries(max(n, MANY), len(sizes), kind)
         right = [literal.best(q, len(sizes)) for q in full.vectors[:n]]
         unit = literal.matrix / np.maximum(literal.norms[:, -1:], 1e-12)
         del literal
@@ -276,13 +185,13 @@ def measure(
     return out
 
 
-def rough(place: str, exact: Gallery, n: int, sizes: tuple[int, ...]) -> dict[str, Any]:
+def rough(place: str, exact: Gallery, n: int, kind: Kind) -> dict[str, Any]:
     """A first pass over the first sub-vector: by level, times and the share of the ten persons."""
     out = {}
     with Gallery.open(place, model=exact.model, read_only=True, rough_above=0) as gallery:
-        gallery.search(the_queries(1, 1, sizes))
-        for level in range(1, len(sizes) + 1):
-            queries = the_queries(n, level, sizes)
+        gallery.search(the_queries(1, 1, kind))
+        for level in range(1, len(kind.sizes) + 1):
+            queries = the_queries(n, level, kind)
             shares = []
             for i in range(n):
                 right = {hit.best.track for hit in exact.search(queries[i : i + 1])}
@@ -290,76 +199,6 @@ def rough(place: str, exact: Gallery, n: int, sizes: tuple[int, ...]) -> dict[st
                 shares.append(len(right & found) / len(right))
             took = timed(lambda i, q=queries: gallery.search(q[i : i + 1]), n)
             out[str(level)] = {**took, "recall": float(np.mean(shares))}
-    return out
-
-
-def search_on(place: str, sizes: tuple[int, ...], stop: Event, told: Connection) -> None:
-    """Searches until told to stop, then hands over the milliseconds of each search."""
-    query, spent = the_queries(1, len(sizes), sizes), []
-    with Gallery.open(place, model=a_model(sizes), read_only=True) as gallery:
-        gallery.search(query)
-        told.send(None)
-        while not stop.is_set():
-            began = perf_counter()
-            gallery.search(query)
-            spent.append(1e3 * (perf_counter() - began))
-    told.send(spent)
-
-
-def purge_half(place: str, sizes: tuple[int, ...], before: float, told: Connection) -> None:
-    """Purges what was seen before a time and hands over the seconds."""
-    with Gallery.open(place, model=a_model(sizes)) as gallery:
-        told.send(None)
-        began = perf_counter()
-        removed = gallery.life.purge(before=before)
-        told.send((removed.observations, perf_counter() - began))
-
-
-def beside(place: str, rows: int, sizes: tuple[int, ...]) -> dict[str, Any]:
-    """What writers, readers and a purge do to each other, in processes of their own."""
-    context, out = get_context("spawn"), {}
-    more = rows
-    for durable in (False, True):
-        stop, (here, there) = context.Event(), context.Pipe()
-        reader = context.Process(target=search_on, args=(place, sizes, stop, there))
-        reader.start()
-        here.recv()
-        pace, n = PACES[durable], min(round(10 * PACES[durable]), rows)
-        with Gallery.open(place, model=a_model(sizes), durable=durable) as gallery:
-            write(gallery, more, more + n, sizes, pace)
-            stop.set()
-            spent = here.recv()
-            reader.join()
-            more += n
-            seconds = write(gallery, more, more + n, sizes)
-        more += n
-        out["durable" if durable else "normal"] = {
-            "paced": pace,
-            "search_p50": float(np.median(spent)),
-            "search_p99": float(np.percentile(spent, 99)),
-            "written_per_second": n / seconds,
-        }
-    here, there = context.Pipe()
-    purger = context.Process(target=purge_half, args=(place, sizes, rows / 2, there))
-    with Gallery.open(place, model=a_model(sizes)) as gallery:
-        before = gallery.info().database_bytes
-        purger.start()
-        here.recv()
-        waits = []
-        while not here.poll():
-            waits.append(1e3 * write(gallery, more, more + PER_TRACK, sizes))
-            more += PER_TRACK
-        count, seconds = here.recv()
-        purger.join()
-        gallery.life.vacuum()
-        out["purge"] = {
-            "observations": count,
-            "seconds": seconds,
-            "writer_p50": float(np.median(waits)),
-            "writer_longest": max(waits),
-            "bytes_before": before,
-            "bytes_after": gallery.info().database_bytes,
-        }
     return out
 
 
@@ -410,19 +249,18 @@ def main() -> None:
     parser.add_argument("--gallery", help="an empty place; a file that is removed if none")
     parser.add_argument("--beside", action="store_true", help="writers, readers, a purge at once")
     parser.add_argument("--rivals", action="store_true", help="faiss, sqlite-vec, pgvector")
-    parser.add_argument("--levels", choices=list(LOWEST), default="mixed", help="of the rows")
+    parser.add_argument("--levels", choices=["mixed", "top"], default="mixed", help="of the rows")
     parser.add_argument("--json", action="store_true", help="print all figures")
     arguments = parser.parse_args()
-    global lowest
-    lowest = LOWEST[arguments.levels]
     sizes = tuple(int(size) for size in arguments.sizes.split(","))
+    kind = Kind(sizes, len(sizes) if arguments.levels == "top" else 1)
     with tempfile.TemporaryDirectory() as folder:
         place = arguments.gallery or str(Path(folder) / "nearfar.db")
         results = [
-            measure(place, int(rows), sizes, arguments.queries, beside_others=arguments.rivals)
+            measure(place, int(rows), kind, arguments.queries, beside_others=arguments.rivals)
             for rows in arguments.rows.split(",")
         ]
-        both = beside(place, results[-1]["rows"], sizes) if arguments.beside else {}
+        both = beside(place, results[-1]["rows"], kind) if arguments.beside else {}
     if arguments.json:
         print(json.dumps({"alone": results, "beside": both}, indent=2))
     else:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gallery import MANY, timed
+from benchmarks.gallery_rows import MANY, timed
 
 Rivals = Callable[[np.ndarray, np.ndarray, list[np.ndarray], int], dict[str, dict[str, Any]]]
 TEN = 10

@@ -1,0 +1,106 @@
+"""Random observations, seeded, for the benchmarks of galleries: rows, queries, and how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter, sleep
+
+import numpy as np
+
+from reid import Calibration, Embeddings, LevelSet, ModelInfo
+from storage import Gallery, ObservationRow, TrackUpdate
+
+PER_TRACK = 20
+"""Observations of a track."""
+
+PER_APPEND = 2000
+"""Observations of a commit."""
+
+PER_PERSON = 50
+"""Observations of a person."""
+
+MANY = 64
+"""Queries at once."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What rows are like: numbers in each sub-vector, and the lowest level that they have."""
+
+    sizes: tuple[int, ...]
+    lowest: int = 1
+
+
+def a_model(sizes: tuple[int, ...]) -> ModelInfo:
+    """A model of these sub-vectors with one plausible curve for all pairs of levels."""
+    m = len(sizes)
+    curve = Calibration(np.full((m, m), 5, np.float32), np.full((m, m), -6, np.float32))
+    heights = tuple(32 * 2**k for k in range(m))
+    return ModelInfo("random", "0123456789abcdef", LevelSet(heights), sizes, (256, 128), curve)
+
+
+def vectors_of(start: int, n: int, kind: Kind) -> tuple[np.ndarray, np.ndarray]:
+    """`n` vectors ``float32 (n, d)`` from row `start` on, and their levels ``int8 (n,)``."""
+    sizes, rng = kind.sizes, np.random.default_rng([7, start])
+    person = (np.arange(start, start + n) // PER_TRACK * 2654435761) % max(1, 10**6 // PER_PERSON)
+    centre = np.random.default_rng(1).normal(size=(4096, sum(sizes))).astype(np.float32)
+    vectors = centre[person % 4096] + rng.normal(size=(n, sum(sizes))).astype(np.float32)
+    levels = rng.integers(kind.lowest, len(sizes) + 1, n).astype(np.int8)
+    lengths = np.cumsum(sizes)[levels - 1]
+    vectors[np.arange(sum(sizes)) >= lengths[:, None]] = 0
+    return vectors.astype(np.float16).astype(np.float32), levels
+
+
+def write(gallery: Gallery, first: int, last: int, kind: Kind, pace: float = np.inf) -> float:
+    """Stores rows first..last - 1, `pace` a second at most; returns the seconds of storing."""
+    session = gallery.begin_session("random", "random", f"from {first}", 0.0, 10.0)
+    seconds = 0.0
+    for start in range(first, last, PER_APPEND):
+        n = min(PER_APPEND, last - start)
+        vectors, levels = vectors_of(start, n, kind)
+        updates = [
+            TrackUpdate(
+                1 + (start - first + at) // PER_TRACK,
+                [
+                    ObservationRow(
+                        start - first + i,
+                        float(start + i),
+                        (0.0, 0.0, 10.0, 20.0),
+                        0.9,
+                        int(levels[i]),
+                        0.5,
+                        vectors[i],
+                    )
+                    for i in range(at, min(at + PER_TRACK, n))
+                ],
+            )
+            for at in range(0, n, PER_TRACK)
+        ]
+        began = perf_counter()
+        gallery.append(session.id, start - first + n, 0, updates)
+        spent = perf_counter() - began
+        seconds += spent
+        sleep(max(0.0, n / pace - spent))
+    return seconds
+
+
+def the_queries(n: int, level: int, kind: Kind) -> Embeddings:
+    """Queries near stored persons, all of one level."""
+    vectors, _ = vectors_of(0, n * PER_TRACK, kind)
+    sizes, rng = kind.sizes, np.random.default_rng(9)
+    whole = vectors[::PER_TRACK][:n]
+    whole = np.where(whole == 0, rng.normal(size=whole.shape), whole).astype(np.float32)
+    whole[:, sum(sizes[:level]) :] = 0
+    return Embeddings(whole, np.full(n, level, np.int8), np.ones(n, np.float32), sizes)
+
+
+def timed(call: Callable[[int], object], n: int) -> dict[str, float]:
+    """Median and 99th percentile of `n` calls, milliseconds."""
+    call(0)
+    spent = []
+    for i in range(n):
+        began = perf_counter()
+        call(i)
+        spent.append(1e3 * (perf_counter() - began))
+    return {"p50": float(np.median(spent)), "p99": float(np.percentile(spent, 99))}
