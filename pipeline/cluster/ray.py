@@ -62,7 +62,10 @@ class Workers:
                 ray.init(address=address, **told)
         except (OSError, ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise PipelineError(f"no Ray cluster at {address}: {reason}") from error
+            raise PipelineError(
+                f"no Ray cluster at {address}: {reason} (one that wants a token is joined with "
+                "RAY_AUTH_MODE=token in the environment)"
+            ) from error
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, stopping)  # Ray's own ends the program at once
         needs: dict[str, Any] = {"num_cpus": 1, "max_retries": RETRIES}
