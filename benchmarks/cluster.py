@@ -121,7 +121,9 @@ def disturbed(place: Path, cluster: Cluster, clips: list[Path], chance: random.R
         cluster.remove_node(chance.choice(list(cluster.worker_nodes)), allow_graceful=False)
         cluster.add_node(num_cpus=1)
     else:
-        found = subprocess.run(["pgrep", "-f", "^ray::(detect|embed)"], capture_output=True)
+        nodes = [p.process.pid for n in cluster.worker_nodes for p in n.all_processes["raylet"]]
+        call = ["pgrep", "-P", ",".join(map(str, nodes)), "-f", "^ray::(detect|embed)"]
+        found = subprocess.run(call, capture_output=True)
         if not found.stdout:
             victim = "nobody: no worker was at work"
         for pid in map(int, found.stdout.split()):

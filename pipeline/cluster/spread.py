@@ -144,8 +144,9 @@ class Spread:
 
     def _ask(self, files: Sequence[File]) -> None:
         """Hands out pieces, in turn from all recordings, while few wait."""
+        most = AHEAD * self._workers.count
         for file in sorted(files, key=lambda f: len(f.asked)):
-            if file.waiting and len(self._todo) < AHEAD * self._workers.count:
+            if file.waiting and len(self._todo) < most:
                 piece = file.waiting.popleft()
                 file.asked.append(piece)
                 ref = self._workers.detect(file.run.source, piece, self._engine.settings.fps)

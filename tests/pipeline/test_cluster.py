@@ -140,7 +140,9 @@ def test_whoever_dies(
             assert 20 <= stored(tmp_path / "g.db") < 80
             program = begun(cluster, tmp_path, scene_clips)
         elif victim == "worker":
-            workers = subprocess.run(["pgrep", "-f", "^ray::(detect|embed)"], capture_output=True)
+            nodes = [p.process.pid for n in cluster.worker_nodes for p in n.all_processes["raylet"]]
+            call = ["pgrep", "-P", ",".join(map(str, nodes)), "-f", "^ray::(detect|embed)"]
+            workers = subprocess.run(call, capture_output=True)
             for pid in map(int, workers.stdout.split()):
                 os.kill(pid, signal.SIGKILL)
             assert workers.stdout
