@@ -6,8 +6,9 @@
 Rendered clips (seeded) are processed without Ray, and over local Ray clusters of one and of two
 nodes with one core each. Models have one thread everywhere. Time is that of the run alone: a
 cluster that is up, workers that have opened their models, and no report. Then the same job runs
-over two nodes again and again, and at a random moment a worker, a node or the program itself is
-killed (whoever it was begins anew); each gallery must hold the rows of the undisturbed one.
+over two nodes into a gallery on PostgreSQL (package pgserver) again and again, and at a random
+moment a worker, a node, the program itself or the database is killed (whoever it was begins anew);
+each gallery must hold the rows of the undisturbed one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -33,9 +33,12 @@ sys.path[0] = str(ROOT)
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYTHONPATH"] = str(ROOT)
 
+import pgserver  # noqa: E402
+import psycopg  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from samples import Scene  # noqa: E402
+from tests.storage.places import Place, ask, new_place  # noqa: E402
 
 CAMERAS, FPS = 4, 10
 ENCODING = {"g": "10", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
@@ -58,8 +61,8 @@ def over(address, engine, sources):
     if address == "none":
         return engine.run(sources)
     return spread.over_workers(address, models, engine, sources)
-if warm == "warm":
-    with Gallery.open(place + ".warm", model=model.info, create=True) as gallery:
+if warm:
+    with Gallery.open(warm, model=model.info, create=True) as gallery:
         over(address, Engine(eyes, model, gallery), find_sources(files[:2]))
 with Gallery.open(place, model=model.info, create=True) as gallery:
     engine = Engine(eyes, model, gallery)
@@ -69,27 +72,27 @@ with Gallery.open(place, model=model.info, create=True) as gallery:
 """
 QUERY = (
     "SELECT camera.name, track.number, o.frame, o.time, o.x, o.y, o.w, o.h, o.level, o.crop_sha256,"
-    " hex(e.vector), s.position, s.state FROM observation o JOIN track ON track.id = o.track_id"
+    " e.vector, s.position, s.state FROM observation o JOIN track ON track.id = o.track_id"
     " JOIN session s ON s.id = track.session_id JOIN camera ON camera.id = s.camera_id"
     " LEFT JOIN embedding e ON e.observation_id = o.id ORDER BY 1, 2, 3"
 )
 
 
-def rows(place: Path) -> list[tuple[Any, ...]]:
+def rows(place: Place) -> list[tuple[Any, ...]]:
     """All that a gallery holds of what was seen, without its numbers."""
-    with sqlite3.connect(place) as connection:
-        return connection.execute(QUERY).fetchall()
+    return ask(place, QUERY)
 
 
-def begun(place: Path, address: str, warm: bool, clips: list[Path]) -> subprocess.Popen[str]:
-    """A run in a program of its own."""
-    call = [sys.executable, "-c", RUN, str(place), address, "warm" if warm else "cold"]
+def begun(place: Place, address: str, warm: str, clips: list[Path]) -> subprocess.Popen[str]:
+    """A run in a program of its own; `warm` is a gallery for a first one that isn't timed, or
+    empty."""
+    call = [sys.executable, "-c", RUN, str(place), address, warm]
     return subprocess.Popen([*call, *map(str, clips)], stdout=subprocess.PIPE, text=True)
 
 
 def timed(place: Path, address: str, clips: list[Path]) -> float:
     """Seconds of one run."""
-    program = begun(place, address, True, clips)
+    program = begun(place, address, f"{place}.warm", clips)
     out = program.communicate(timeout=3600)[0]
     if program.returncode:
         raise SystemExit(f"a run over {address} failed")
@@ -104,10 +107,16 @@ def cluster_of(nodes: int) -> Cluster:
     return cluster
 
 
-def disturbed(place: Path, cluster: Cluster, clips: list[Path], chance: random.Random) -> str:
+def disturbed(
+    place: Place,
+    server: pgserver.PostgresServer,
+    cluster: Cluster,
+    clips: list[Path],
+    chance: random.Random,
+) -> str:
     """One run with a death in it; returns whose."""
-    victim = chance.choice(("worker", "node", "program"))
-    program = begun(place, cluster.address, False, clips)
+    victim = chance.choice(("worker", "node", "program", "database"))
+    program = begun(place, cluster.address, "", clips)
     while not _stored(place) and program.poll() is None:
         time.sleep(0.05)
     time.sleep(chance.uniform(0, 3))
@@ -116,7 +125,12 @@ def disturbed(place: Path, cluster: Cluster, clips: list[Path], chance: random.R
     if victim == "program":
         program.kill()
         program.wait()
-        program = begun(place, cluster.address, False, clips)
+        program = begun(place, cluster.address, "", clips)
+    elif victim == "database":
+        options = {"pgdata": server.pgdata, "user": server.system_user, "timeout": 30}
+        pgserver.pg_ctl(["-m", "immediate", "-w", "stop"], **options)
+        time.sleep(chance.uniform(0, 3))
+        server.ensure_postgres_running()
     elif victim == "node":
         cluster.remove_node(chance.choice(list(cluster.worker_nodes)), allow_graceful=False)
         cluster.add_node(num_cpus=1)
@@ -133,11 +147,10 @@ def disturbed(place: Path, cluster: Cluster, clips: list[Path], chance: random.R
     return victim
 
 
-def _stored(place: Path) -> int:
+def _stored(place: Place) -> int:
     try:
-        with sqlite3.connect(f"file:{place}?mode=ro", uri=True) as connection:
-            return connection.execute("SELECT sum(position) FROM session").fetchone()[0] or 0
-    except sqlite3.Error:
+        return int(ask(place, "SELECT sum(position) FROM session")[0][0] or 0)
+    except psycopg.Error:
         return 0
 
 
@@ -176,12 +189,16 @@ def main() -> None:
         facts["1 worker / without Ray"] = best["1 worker"] / best["without Ray"]
         if asked.kills:
             chance, cluster, dead = random.Random(asked.seed), cluster_of(2), []
+            (folder / "server").mkdir()
+            server = pgserver.get_server(folder / "server", cleanup_mode="delete")
+            os.environ["NEARFAR_POSTGRES"] = server.get_uri()
             for i in range(asked.kills):
-                place = folder / f"killed {i}.db"
-                dead.append(disturbed(place, cluster, clips, chance))
-                if rows(place) != whole:
-                    raise SystemExit(f"run {i}, death of a {dead[-1]}: other rows")
+                with new_place("postgres", folder) as place:
+                    dead.append(disturbed(place, server, cluster, clips, chance))
+                    if rows(place) != whole:
+                        raise SystemExit(f"run {i}, death of a {dead[-1]}: other rows")
             cluster.shutdown()
+            server.cleanup()
             facts["deaths, the rows the same after each"] = dead
     print(json.dumps(facts, indent=2) if asked.json else _table(facts))
 

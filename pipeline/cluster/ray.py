@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import CallError, PipelineError
-from . import work
+from . import pieces, work
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -69,6 +69,7 @@ class Workers:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, stopping)  # Ray's own ends the program at once
         needs: dict[str, Any] = {"num_cpus": 1, "max_retries": RETRIES}
+        self._cut = ray.remote(**needs)(pieces.cut)
         if models.device == "cuda":
             needs["num_gpus"] = GPU_SHARE
         self._models = ray.put(models)
@@ -90,6 +91,10 @@ class Workers:
     def count(self) -> int:
         """Tasks that can run at a time, now."""
         return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    def cut(self, *arguments: Any) -> Ref:
+        """Begins `pieces.cut`."""
+        return self._cut.remote(*arguments)
 
     def detect(self, *arguments: Any) -> Ref:
         """Begins `work.detect`; its arguments but the models."""

@@ -22,7 +22,7 @@ from ..errors import PipelineError
 from ..patience import Patience
 from ..runs import FileRun
 from ..sources import Source
-from .pieces import Piece, UnevenSource, cut
+from .pieces import Piece, UnevenSource
 from .ray import Ref, Workers
 from .work import Detected, Models, Wanted
 
@@ -37,12 +37,16 @@ class File:
     """One recording's way through the cluster.
 
     Args:
-        run: its tracker, and what is not stored yet. pieces: from the run's position on.
+        run: its tracker, and what is not stored yet.
+
+    Attributes:
+        waiting: pieces that no worker was asked for, from the run's position on; None until the
+            recording is cut.
     """
 
-    def __init__(self, run: FileRun, pieces: Sequence[Piece]) -> None:
+    def __init__(self, run: FileRun) -> None:
         self.run = run
-        self.waiting = deque(pieces)
+        self.waiting: deque[Piece] | None = None
         self.asked: deque[Piece] = deque()
         self.detected: dict[int, Detected | PipelineError] = {}
         self.embedding = False
@@ -51,7 +55,8 @@ class File:
     @property
     def over(self) -> bool:
         """Whether all of it is stored, or it failed."""
-        return bool(self.run.failure) or not (self.waiting or self.asked or self.embedding)
+        left = self.waiting is None or self.waiting or self.asked or self.embedding
+        return bool(self.run.failure) or not left
 
     def next(self) -> tuple[Piece, Detected | PipelineError] | None:
         """The piece that follows what is stored, once it is there."""
@@ -112,7 +117,8 @@ class Spread:
 
     def __init__(self, workers: Workers, engine: Engine, patience: Patience) -> None:
         self._workers, self._engine, self._patience = workers, engine, patience
-        self._todo: dict[Ref, Callable[[Ref], None]] = {}
+        self._todo: dict[Ref, tuple[File, Callable[[Ref], None]]] = {}
+        self._turn: deque[File] = deque()
         self._progress: Progress | None = None
 
     def run(
@@ -122,15 +128,17 @@ class Spread:
         gallery = self._engine.gallery
         self._progress = progress
         runs = [self._engine.begin(source) for source in sources]
-        files = [File(run, self._pieces(run)) for run in runs if not run.done]
+        files = dict.fromkeys(File(run) for run in runs if not run.done)
+        self._turn = deque(files)
         try:
             while files and not (stop and stop.is_set()):
-                self._ask(files)
+                self._ask()
                 for ref in self._workers.ready(list(self._todo), LOOK_SECONDS):
-                    self._todo.pop(ref)(ref)
-                for file in [f for f in files if f.over]:
-                    files.remove(file)
-                    self._patience.store(partial(file.end, gallery), inf)
+                    file, take = self._todo.pop(ref)
+                    take(ref)
+                    if file.over and file in files:
+                        del files[file]
+                        self._patience.store(partial(file.end, gallery), inf)
         finally:
             self._workers.cancel(list(self._todo))
             self._engine.tally.boxes = sum(run.boxes for run in runs)
@@ -138,19 +146,33 @@ class Spread:
             self._patience.store(partial(file.end, gallery), inf)
         return runs
 
-    def _pieces(self, run: FileRun) -> list[Piece]:
-        run.source.lost = run.lost
-        return cut(run.source, PIECE_SECONDS, self._engine.settings.fps, run.position)
+    def _ask(self) -> None:
+        """Has recordings cut and hands out pieces, in turn from all, while few wait."""
+        most, fps = AHEAD * self._workers.count, self._engine.settings.fps
+        while self._turn and len(self._todo) < most:
+            file = self._turn.popleft()
+            source = file.run.source
+            if file.over:
+                continue
+            if file.waiting is None:
+                source.lost = file.run.lost
+                ref = self._workers.cut(source, PIECE_SECONDS, fps, file.run.position)
+                self._todo[ref] = file, partial(self._on_cut, file)
+                continue
+            piece = file.waiting.popleft()
+            file.asked.append(piece)
+            ref = self._workers.detect(source, piece, fps)
+            self._todo[ref] = file, partial(self._on_detected, file, piece)
+            if file.waiting:
+                self._turn.append(file)
 
-    def _ask(self, files: Sequence[File]) -> None:
-        """Hands out pieces, in turn from all recordings, while few wait."""
-        most = AHEAD * self._workers.count
-        for file in sorted(files, key=lambda f: len(f.asked)):
-            if file.waiting and len(self._todo) < most:
-                piece = file.waiting.popleft()
-                file.asked.append(piece)
-                ref = self._workers.detect(file.run.source, piece, self._engine.settings.fps)
-                self._todo[ref] = partial(self._on_detected, file, piece)
+    def _on_cut(self, file: File, ref: Ref) -> None:
+        try:
+            file.waiting = deque(self._workers.result(ref))
+        except PipelineError as error:
+            file.run.failure = str(error)
+        if file.waiting:
+            self._turn.append(file)
 
     def _on_detected(self, file: File, piece: Piece, ref: Ref) -> None:
         if any(asked is piece for asked in file.asked):
@@ -166,6 +188,8 @@ class Spread:
             return
         piece, found = given
         if isinstance(found, UnevenSource):
+            if not file.waiting:
+                self._turn.append(file)
             file.take_whole(piece.first)
         elif isinstance(found, PipelineError):
             file.run.failure = str(found)
@@ -183,7 +207,7 @@ class Spread:
                 [Wanted(o.frame, o.box, o.level) for _, o in due],
                 self._engine.settings.embed.crop_quality,
             )
-            self._todo[ref] = partial(self._on_embedded, file, due)
+            self._todo[ref] = file, partial(self._on_embedded, file, due)
 
     def _on_embedded(self, file: File, due: list[tuple[int, Observation]], ref: Ref) -> None:
         file.embedding = False
