@@ -64,7 +64,7 @@ def over(address, engine, sources):
 if warm:
     with Gallery.open(warm, model=model.info, create=True) as gallery:
         over(address, Engine(eyes, model, gallery), find_sources(files[:2]))
-with Gallery.open(place, model=model.info, create=True) as gallery:
+with Gallery.open(place, model=model.info, create=True, durable=True) as gallery:
     engine = Engine(eyes, model, gallery)
     began = time.perf_counter()
     over(address, engine, find_sources(files))

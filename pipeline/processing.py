@@ -114,7 +114,8 @@ def process(
     folder = writable_folder(Path(out))
     if save_video:
         _spare_sources(found, folder)
-    with Gallery.open(gallery, model=model.info, create=True) as opened:
+    # durable: a run outlives the server of its database, and must not miss what that forgot
+    with Gallery.open(gallery, model=model.info, create=True, durable=True) as opened:
         engine = Engine(eyes, model, opened, known, settings)
         if ray is None:
             runs = engine.run(found, progress, stop, tell)

@@ -97,8 +97,9 @@ class Gallery:
             create: make the gallery if it is not there.
             read_only: change nothing, not even an older schema.
             timeout: seconds to wait for another writer.
-            durable: what was acknowledged survives a power cut. Otherwise the last moments before
-                one may be lost, but nothing is torn; a crash of the program alone loses nothing.
+            durable: what was acknowledged survives a power cut, and a crash of the database's
+                server. Otherwise the last moments before one may be lost, but nothing is torn; a
+                crash of the program alone loses nothing.
             search: compare in ``memory`` (usual) or in the ``database``, which takes a server with
                 pgvector and no memory here. The gallery keeps it for all who open it.
             rough_above: searches in memory of more observations than that compare only the first

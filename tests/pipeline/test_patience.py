@@ -37,7 +37,7 @@ def whole(red_eyes: Detector, clips: dict[str, Path], tmp_path: Path) -> dict[st
     return boxes(tmp_path / "whole.db")
 
 
-def test_a_server_that_stops_and_starts_again(
+def test_a_server_that_crashes_and_starts_again(
     whole: dict[str, list[tuple]],
     clips: dict[str, Path],
     tmp_path: Path,
@@ -57,7 +57,7 @@ def test_a_server_that_stops_and_starts_again(
         if frame == 12 and not stopped.is_set():
             stopped.set()
             options = {"pgdata": server.pgdata, "user": server.system_user, "timeout": 30}
-            pgserver.pg_ctl(["-m", "fast", "-w", "stop"], **options)
+            pgserver.pg_ctl(["-m", "immediate", "-w", "stop"], **options)
 
     def tell(line: str) -> None:
         told.append(line)
