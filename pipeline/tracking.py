@@ -133,7 +133,7 @@ def _rows(
     if not online:
         rows = np.flatnonzero(numbers)
         return BoxTable(np.full(len(rows), frame), numbers[rows], boxes[rows], scores[rows])
-    rows = np.flatnonzero(np.isin(numbers, follower.confirmed))
+    rows = follower.are_sure(numbers).nonzero()[0]
     hidden, places = follower.unseen()
     return BoxTable(
         np.full(len(rows) + len(hidden), frame),

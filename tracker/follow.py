@@ -99,10 +99,12 @@ class Follower:
         """Whether any track is under way."""
         return len(self._numbers) > 0
 
-    @property
-    def confirmed(self) -> Ints:
-        """Numbers of the tracks under way that are sure."""
-        return self._numbers[self._counts >= self.settings.confirm]
+    def are_sure(self, numbers: Ints) -> NDArray[np.bool_]:
+        """Which of some numbers ``(N,)`` are those of tracks under way that are sure."""
+        if not len(self._numbers):
+            return np.zeros(len(numbers), np.bool_)
+        rows = self._numbers.searchsorted(numbers).clip(max=len(self._numbers) - 1)
+        return (self._numbers[rows] == numbers) & (self._counts[rows] >= self.settings.confirm)
 
     def update(
         self,
@@ -135,6 +137,7 @@ class Follower:
         self.time = time
 
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+        centres = centred(boxes)
         row_of = np.full(len(boxes), -1)
         sure = self._counts >= s.confirm
         strong = scores >= s.high
@@ -144,11 +147,17 @@ class Follower:
         else:
             recent = sure & (time - self._seen_at <= RECENT + 1e-6)
             expected = self._motion.position[recent]
-            self._motion.position[:, :2] += sway(expected, centred(boxes[strong]))
-        self._match(row_of, time, sure, strong, boxes, scores, s.overlap)
-        self._match(row_of, time, ~sure, strong, boxes, scores, s.overlap)
-        self._match(row_of, time, sure, weak, boxes, scores, s.overlap_low)
-        found = np.flatnonzero(row_of >= 0)
+            self._motion.position[:, :2] += sway(expected, centres[strong])
+        fit = affinity(
+            self._motion.position,
+            self._motion.centre_variances(),
+            centres,
+            s.buffer + GROWTH * (time - self._seen_at),
+        ) * (1 - SCORE + SCORE * scores)
+        _match(row_of, fit, sure, strong, s.overlap)
+        _match(row_of, fit, ~sure, strong, s.overlap)
+        _match(row_of, fit, sure, weak, s.overlap_low)
+        found = (row_of >= 0).nonzero()[0]
         rows = row_of[found]
         self._motion.correct(rows, boxes[found])
         self._seen_at[rows] = time
@@ -156,7 +165,7 @@ class Follower:
         numbers = np.zeros(len(boxes), np.int64)
         numbers[found] = self._numbers[rows]
         self._keep(sure | (self._seen_at == time))
-        new = np.flatnonzero((row_of < 0) & strong)
+        new = ((row_of < 0) & strong).nonzero()[0]
         numbers[new] = self._begin(boxes[new])
         return numbers
 
@@ -174,31 +183,6 @@ class Follower:
         hidden = covered_by(places[rows], places[gap == 0]) >= HIDDEN
         rows = rows[gap[rows] <= np.where(hidden, s.hidden_seconds, s.coast_seconds) + 1e-6]
         return self._numbers[rows], places[rows]
-
-    def _match(
-        self,
-        row_of: Ints,
-        time: float,
-        tracks: NDArray[np.bool_],
-        detections: NDArray[np.bool_],
-        boxes: Floats,
-        scores: NDArray[np.floating],
-        least: float,
-    ) -> None:
-        """One round over some tracks and some detections that have no partner yet."""
-        free = tracks.copy()
-        free[row_of[row_of >= 0]] = False
-        rows, columns = np.flatnonzero(free), np.flatnonzero(detections & (row_of < 0))
-        if not len(rows) or not len(columns):
-            return
-        fit = affinity(
-            self._motion.position[rows],
-            self._motion.centre_variances()[rows],
-            centred(boxes[columns]),
-            self.settings.buffer + GROWTH * (time - self._seen_at[rows]),
-        ) * (1 - SCORE + SCORE * scores[columns])
-        r, c = assign(np.where(fit >= least, fit, 0), 1e-3)
-        row_of[columns[c]] = rows[r]
 
     def _begin(self, boxes: Floats) -> Ints:
         """Starts tracks; returns their numbers."""
@@ -219,3 +203,25 @@ class Follower:
             self._numbers = self._numbers[which]
             self._counts = self._counts[which]
             self._seen_at = self._seen_at[which]
+
+
+def _match(
+    row_of: Ints,
+    fit: Floats,
+    tracks: NDArray[np.bool_],
+    detections: NDArray[np.bool_],
+    least: float,
+) -> None:
+    """One round over some tracks and some detections that have no partner yet.
+
+    Args:
+        row_of: of each detection its track, -1 while it has none. fit: ``(N, M)``, see `affinity`.
+    """
+    free = tracks.copy()
+    free[row_of[row_of >= 0]] = False
+    rows, columns = free.nonzero()[0], (detections & (row_of < 0)).nonzero()[0]
+    if not len(rows) or not len(columns):
+        return
+    some = fit[rows[:, None], columns]
+    r, c = assign(np.where(some >= least, some, 0), 1e-3)
+    row_of[columns[c]] = rows[r]

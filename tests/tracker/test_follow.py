@@ -61,7 +61,8 @@ def test_a_track_has_one_box_a_frame_and_ids_are_never_used_again(seed: int) -> 
         held = numbers[numbers > 0].tolist()
         assert len(set(held)) == len(held)
         ended |= set(follower.ended.tolist())
-        assert not ended & (set(held) | set(follower.confirmed.tolist()))
+        assert not ended & set(held)
+        assert not follower.are_sure(np.array(sorted(ended), np.int64)).any()
 
 
 @settings(max_examples=30, deadline=None)
@@ -166,7 +167,7 @@ def test_an_empty_hour_ends_all_tracks_and_costs_nothing() -> None:
     assert perf_counter() - begun < 0.5
     assert not set(numbers[numbers > 0].tolist()) & {n for f in first for n in f.tolist()}
     assert len(follower.ended) > 0
-    assert len(follower.confirmed) == 0
+    assert not follower.are_sure(np.arange(1, numbers.max() + 1)).any()
 
 
 @settings(max_examples=30, deadline=None)
