@@ -9,8 +9,10 @@ export OMP_NUM_THREADS ?= 2
 demo: $(VENV)/.runtime
 	$(BIN)/nearfar demo --out demo
 
+# Two workers, one of which waits most of the time (tests/conftest.py): so a thread is enough for each.
+test: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 25
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
