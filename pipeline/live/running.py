@@ -12,6 +12,7 @@ from storage import Gallery
 from ..detect import Detector
 from ..errors import CallError, PipelineError
 from ..site import Site, read_site
+from .memory import return_large_blocks
 from .server import HealthServer
 from .states import CameraState
 from .watching import Tell, Watch, WatchHealth
@@ -47,6 +48,7 @@ def watch(
     Raises:
         PipelineError, ReidError, StorageError: one line that says what, which and what to do.
     """
+    return_large_blocks()
     edited = _edited(site)
     known = read_site(site)
     _require_sources(known, site)
