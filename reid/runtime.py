@@ -52,6 +52,8 @@ def open_session(path: Path, device: str, threads: int) -> onnxruntime.Inference
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # threads that wait for each other in a loop take the cores from decoding and other programs
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=chosen)
     except Exception as error:  # the runtime's exception classes share no public base
