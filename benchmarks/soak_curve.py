@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 
 Row = dict[str, float]
-"""A sample: ``seconds`` since the start, ``memory`` and ``decoders`` in MB, ``held`` tracks in
-memory, ``database_mb``, ``observations`` and more."""
+"""A sample: ``seconds`` since the start; in MB ``memory`` at most, ``least`` of it, that of the
+``decoders``, ``database_mb``; ``held`` tracks in memory, ``observations`` and more."""
 
 
 def slopes(rows: Sequence[Row], warm_minutes: float) -> dict[str, float]:
     """What grew after the warm-up.
 
     Returns:
-        ``memory_mb_an_hour`` and ``decoders_mb_an_hour`` by least squares; ``held`` tracks at the
-        beginning and the end, and ``memory_mb_an_hour_at_equal_held``, where a number of tracks
-        held is fitted beside the time; ``database_mb_an_hour`` and ``observations_an_hour``.
+        ``memory_mb_an_hour`` (of the least: what an inference takes comes and goes) and
+        ``decoders_mb_an_hour`` by least squares; ``held`` tracks at the beginning and the end, and
+        ``memory_mb_an_hour_at_equal_held``, where a number of tracks held is fitted beside the
+        time; ``database_mb_an_hour`` and ``observations_an_hour``.
     """
     late = [row for row in rows if row["seconds"] >= 60 * warm_minutes]
     if len(late) < 3:
@@ -33,10 +34,10 @@ def slopes(rows: Sequence[Row], warm_minutes: float) -> dict[str, float]:
 
     held = column("held")
     causes = np.stack([hours - hours.mean(), held - held.mean()], axis=1)
-    memory = column("memory")
+    memory = column("least")
     apart = np.linalg.lstsq(causes, memory - memory.mean(), rcond=None)[0]
     return {
-        "memory_mb_an_hour": slope("memory"),
+        "memory_mb_an_hour": slope("least"),
         "decoders_mb_an_hour": slope("decoders"),
         "held_first": float(held[0]),
         "held_last": float(held[-1]),
@@ -59,12 +60,14 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     figure = Figure(figsize=(7, 5), layout="constrained")
     minutes = [row["seconds"] / 60 for row in rows]
     parts = (
-        ("memory", "memory, MB"),
+        ("memory", "memory, least and most, MB"),
         ("held", "tracks held"),
         ("database_mb", "database, MB"),
     )
     for place, (name, label) in zip(figure.subplots(3, 1, sharex=True), parts, strict=True):
         place.plot(minutes, [row[name] for row in rows], color="#345995", linewidth=1)
+        if name == "memory":
+            place.plot(minutes, [row["least"] for row in rows], color="#9bb1d4", linewidth=1)
         place.set_ylabel(label)
         place.set_ylim(0, 1.15 * max(row[name] for row in rows) + 1)
         place.grid(alpha=0.3)

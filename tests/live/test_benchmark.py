@@ -58,7 +58,7 @@ def test_the_letterbox(soak: ModuleType) -> None:
 
 def test_what_grows_apart_from_what_is_held(soak: ModuleType) -> None:
     rows = [
-        {"seconds": 10.0 * i, "memory": 500 + held / 20 + 0.5 * i / 360, "decoders": 230.0,
+        {"seconds": 10.0 * i, "least": 500 + held / 20 + 0.5 * i / 360, "decoders": 230.0,
          "held": held, "database_mb": 2.0 + i / 360, "observations": 100.0 * i}
         for i, held in enumerate([*range(180), *[180] * 180])
     ]  # fmt: skip
