@@ -8,14 +8,17 @@ persons have rows in several parts. Nodes are processes of this machine with one
 share its cores, so what is to be seen is what asking and merging cost, not what more machines
 bring. Each search looks for rows that are new, compares, merges, and reads what is shown; its
 time is the median of `--queries`, in milliseconds, beside that of one process that holds all
-rows. ``64 at once`` is the time of all. ``MB`` is what the process of each holder takes, Python
-and Ray included. Answers must be the same: persons, order, scores, observations.
+rows. ``64 at once`` is the time of all. ``processor`` is what a search takes of the cores, of
+all levels on average, in the process that asks, then in each that holds a part; other programs
+disturb it less. ``MB`` is what the process of each holder takes, Python and Ray included.
+Answers must be the same: persons, order, scores, observations.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -88,13 +91,29 @@ def said(hits: list[SearchHit]) -> list[tuple[Any, ...]]:
     return [(h.identity, h.best, h.log_odds, h.level, h.distance) for h in hits]
 
 
-def measure(gallery: Gallery, n: int) -> tuple[dict[str, float], list[Any]]:
-    """Times of searches by the level of the query, and what they found."""
-    times, found = {}, []
+def processor(process: int) -> float:
+    """Milliseconds that a process has had of the cores."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return 1e3 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(gallery: Gallery, n: int, held: list[int]) -> tuple[dict[str, Any], list[Any]]:
+    """Times of searches by the level of the query, and what they found.
+
+    Args:
+        held: the processes that hold parts.
+    """
+    times: dict[str, Any] = {}
+    found = []
+    own = [os.getpid(), *held]
+    before = [processor(process) for process in own]
     for level in range(1, len(KIND.sizes) + 1):
         q = the_queries(n, level, KIND)
         times[f"level {level}"] = timed(lambda i, q=q: gallery.search(q[i : i + 1]), n)["p50"]
         found += [said(gallery.search(q[i : i + 1])) for i in range(n)]
+    searches = len(KIND.sizes) * (2 * n + 1)
+    after = [processor(process) for process in own]
+    times["processor"] = [(b - a) / searches for a, b in zip(before, after, strict=True)]
     many = the_queries(MANY, len(KIND.sizes), KIND)
     queries = [many[i : i + 1] for i in range(MANY)]
     times[f"{MANY} at once"] = timed(lambda _: gallery.search_many(queries), 3)["p50"]
@@ -119,7 +138,7 @@ def main() -> None:
         with Gallery.open(place, model=a_model(KIND.sizes), create=True) as gallery:
             fill(gallery, asked.rows)
             gallery.warm()
-            times, whole = measure(gallery, asked.queries)
+            times, whole = measure(gallery, asked.queries, [])
         facts["one process"] = {"ms": times}
         for count in counts:
             began = perf_counter()
@@ -129,10 +148,10 @@ def main() -> None:
                 Gallery.open(place, read_only=True) as gallery,
                 holding.where_it_lies(cluster.address, place, gallery) as spread,
             ):
-                own, found = measure(spread, asked.queries)
+                own, found = measure(spread, asked.queries, holders(cluster))
             facts[f"{len(held)} parts"] = {
                 "ms": own,
-                "of one process": {k: own[k] / times[k] for k in own},
+                "of one process": {k: own[k] / times[k] for k in own if k != "processor"},
                 "same answers": found == whole,
                 "rows": [h.rows for h in held],
                 "nodes": len({h.node for h in held}),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from pipeline import PipelineError
+from reid import Embedder
 from storage import Gallery, SearchHit, StorageError, TrackUpdate
 
 from ..storage.conftest import a_model, a_row
@@ -113,3 +117,28 @@ def test_bad_calls(nearfar: Call, tmp_path: Path) -> None:
     one_line(nearfar(*call, "127.0.0.1:1"), 1, "no Ray cluster at 127.0.0.1:1")
     one_line(nearfar(*call, "local"), 2, "start a cluster")
     one_line(nearfar(*call, "127.0.0.1:1", "--window", "soon"), 2, "no age")
+
+
+def test_the_commands(cluster: Any, nearfar: Call, tmp_path: Path) -> None:
+    model, rng = Embedder.load(None, "cpu").info, np.random.default_rng(2)
+    picture = tmp_path / "a.png"
+    cv2.imwrite(str(picture), rng.integers(0, 255, (128, 64, 3), np.uint8))
+    with new_place("postgres", tmp_path) as place:
+        with Gallery.open(place, model=model, create=True) as gallery:
+            session = gallery.begin_session("gate", "gate", "gate", 0.0, 10.0)
+            for day in range(8):
+                vector = np.zeros(model.dimension, np.float32)
+                vector[: model.sizes[0]] = rng.normal(size=model.sizes[0])
+                row = replace(a_row(rng, day), time=day * 86_400.0, level=1, vector=vector)
+                gallery.append(session.id, day + 1, 0, [TrackUpdate(day, [row])])
+        spread = ("gallery", "spread", place, "--ray", cluster.address)
+        search = ("search", picture, "--gallery", place, "--json")
+        said = nearfar(*spread, "--parts", 2, "--window", "1d")
+        assert said.status == 0
+        assert said.out.count("1970-01-05") == 2, "until then and from then on"
+        over = nearfar(*search, "--ray", cluster.address)
+        assert over.status == 0
+        assert len(json.loads(over.out)["hits"]) == 8
+        assert over.out == nearfar(*search).out
+        assert "lies on no cluster any more" in nearfar(*spread, "--end").out
+        one_line(nearfar(*search, "--ray", cluster.address), 2, "nearfar gallery spread")
