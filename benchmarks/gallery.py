@@ -84,7 +84,7 @@ def needed_bytes(gallery: Gallery, level: int) -> float:
     assert gallery._searcher is not None
     pieces = [
         block[start : min(start + PIECE, part.count)].view(np.uint64)
-        for part in gallery._searcher.mirror.segments.parts()
+        for part in gallery._searcher.mirror.segments.filled()
         for block in part.segment.blocks[:level]
         for start in range(0, part.count, PIECE)
     ]
@@ -144,7 +144,7 @@ def measure(place: str, rows: int, kind: Kind, n: int, *, beside_others: bool) -
         assert gallery._searcher is not None
         held = [
             part.count * sum(part.segment.sizes) * 2
-            for part in gallery._searcher.mirror.segments.parts()
+            for part in gallery._searcher.mirror.segments.filled()
         ]
         out["vector_bytes"], out["rss"] = sum(held), grown / sum(held)
         searches: dict[str, dict[str, Any]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -171,6 +172,9 @@ def search(
     detector: DetectorOption = None,
     embedder: EmbedderOption = None,
     device: DeviceOption = "auto",
+    ray: Annotated[
+        str | None, typer.Option(help="address of the Ray cluster that the gallery is spread over")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Search the gallery for the person in a picture.
@@ -196,7 +200,12 @@ def search(
 
             eyes = Detector.load(detector, device)
         model = Embedder.load(embedder, device)
-        with open_to_search(gallery, model.info) as opened:
+        with ExitStack() as stack:
+            opened = stack.enter_context(open_to_search(gallery, model.info))
+            if ray:
+                from .cluster.holding import where_it_lies
+
+                opened = stack.enter_context(where_it_lies(ray, gallery, opened))
             answers = search_many(
                 pictures,
                 opened,

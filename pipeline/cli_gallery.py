@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from . import cli_copies, cli_life
+from . import cli_copies, cli_life, cli_parts
 from .cli_options import HERE, Json, Place, PlaceOption, opened_gallery
 from .errors import CallError
 from .terminal import one_line_errors, print_json, say
@@ -17,6 +17,7 @@ audit_app = typer.Typer(help="Who did what.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
 cli_copies.register(app)
 cli_life.register(app)
+cli_parts.register(app)
 
 
 @app.command("info")

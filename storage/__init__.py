@@ -1,10 +1,12 @@
 """The gallery: what was seen where and when, who it was, and the search for a person."""
 
 from .accounts import Account, Accounts
+from .asking import Ask, PartSearcher, Question
 from .audit import AuditEntry, AuditLog, AuditProof
 from .backend import Claim
 from .browsing import Browse, Doubt
 from .copying import copy, export, import_
+from .cutting import Plan
 from .errors import (
     GalleryClaimed,
     GalleryDamaged,
@@ -27,7 +29,9 @@ from .life import Life
 from .limits import Limits
 from .looks import spread
 from .mending import Repair
+from .parts import Part
 from .people import Change, People
+from .ranking import Found
 from .recalibration import Decision, Recalibration
 from .records import (
     Appearance,
@@ -52,6 +56,7 @@ __all__ = [
     "Accounts",
     "Alert",
     "Appearance",
+    "Ask",
     "AuditEntry",
     "AuditLog",
     "AuditProof",
@@ -61,6 +66,7 @@ __all__ = [
     "Claim",
     "Decision",
     "Doubt",
+    "Found",
     "Gallery",
     "GalleryClaimed",
     "GalleryDamaged",
@@ -80,7 +86,11 @@ __all__ = [
     "NotAGallery",
     "NotStored",
     "ObservationRow",
+    "Part",
+    "PartSearcher",
     "People",
+    "Plan",
+    "Question",
     "Recalibration",
     "Removed",
     "Repair",

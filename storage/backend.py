@@ -69,6 +69,16 @@ class Backend(Protocol):
     def raise_id(self, connection: Connection, table: Table, id_: int) -> None:
         """Has a table give out ids above this one from now on."""
 
+    def export(self, connection: Connection) -> str:
+        """A name for the state that a transaction sees, for those of other programs while it lasts.
+
+        Raises:
+            StorageError: the database has no such thing.
+        """
+
+    def enter(self, connection: Connection, snapshot: str) -> None:
+        """Has a transaction that has just begun see what `export` named."""
+
     def vacuum(self) -> None:
         """Gives the room of removed rows back; nothing of them is left in the files."""
 

@@ -87,15 +87,9 @@ class Segment:
             np.take(block, rows, axis=0, out=own)
         return out
 
-    def vector(self, row: int, dimension: int) -> NDArray[np.float32]:
-        """A row's full-length vector, ``float32 (dimension,)``, zero past its level."""
-        out = np.zeros(dimension, np.float32)
-        out[: sum(self.sizes)] = np.concatenate([block[row] for block in self.blocks])
-        return out
-
 
 @dataclass
-class Part:
+class Filled:
     """A segment at one moment: its first `count` rows.
 
     Args:
@@ -153,7 +147,7 @@ class Segments:
         self._open = {level: one for level, one in self._open.items() if one in kept}
         return dropped
 
-    def parts(self, layered: Sequence[int] = ()) -> list[Part]:
+    def filled(self, layered: Sequence[int] = ()) -> list[Filled]:
         """What there is by now.
 
         Args:
@@ -163,7 +157,7 @@ class Segments:
         places = np.cumsum([0, *rooms]).tolist()
         held = [*layered, *[0] * (len(rooms) - len(layered))]
         return [
-            Part(segment, segment.count, place, rows)
+            Filled(segment, segment.count, place, rows)
             for segment, place, rows in zip(self._all, places, held, strict=False)
         ]
 

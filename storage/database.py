@@ -50,9 +50,15 @@ class Database:
         self.backend.engine.dispose()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database throughout."""
+    def read(self, snapshot: str | None = None) -> Iterator[Connection]:
+        """A transaction that sees one state of the database throughout.
+
+        Args:
+            snapshot: the state that another transaction sees; see `Backend.export`.
+        """
         with self.explained(), self.backend.engine.begin() as connection:
+            if snapshot is not None:
+                self.backend.enter(connection, snapshot)
             yield connection
 
     @contextmanager

@@ -13,16 +13,19 @@ from reid import Calibration, Embeddings, ModelInfo
 
 from . import checks, identities, mending, reading, recalibration, schema, search, writing
 from .accounts import Accounts
+from .asking import Ask, PartSearcher, PartsSearcher
 from .audit import AuditLog, the_user
 from .backend import Claim
 from .browsing import Browse
 from .crops import Crops
+from .cutting import Parts
 from .database import Database
 from .errors import StorageError
 from .life import Life
 from .limits import EVERYTHING, Limits
 from .mending import Repair
 from .models import require_active, settle_model
+from .parts import Part
 from .people import People
 from .recalibration import Recalibration
 from .records import (
@@ -65,7 +68,7 @@ class Gallery:
         self._crops = crops
         self._actor = actor
         self._model_id = model_id
-        self._searcher = (
+        self._searcher: Searcher | PartsSearcher | None = (
             Searcher(database, model, model_id, inside=inside, rough_above=rough_above)
             if model and model_id is not None
             else None
@@ -211,6 +214,35 @@ class Gallery:
         self._database.require_writing()
         with self._database.explained():
             return self._database.backend.claim(camera)
+
+    @property
+    def parts(self) -> Parts:
+        """How it is cut into parts that are searched where they lie."""
+        return Parts(self._database, self._model_id)
+
+    def in_parts(self, parts: Sequence[Part], ask: Ask | None = None) -> Gallery:
+        """The same gallery, searched part by part with the same answers; close the one that was
+        opened.
+
+        Args:
+            parts: together the whole gallery, as those of a `Plan`. Those that a search's limits
+                rule out are not asked.
+            ask: asks who holds them; None to hold them here.
+        """
+        other = copy(self)
+        if self.model and self._model_id is not None:
+            other._searcher = PartsSearcher(self._database, self.model, self._model_id, parts, ask)
+        return other
+
+    def part(self, part: Part) -> PartSearcher:
+        """One part held here, for those elsewhere who ask.
+
+        Raises:
+            StorageError: a gallery without a model has no vectors.
+        """
+        if self.model is None or self._model_id is None:
+            raise StorageError(f"{self._database.name} has no model yet")
+        return PartSearcher(self._database, self.model, self._model_id, part)
 
     @property
     def audit(self) -> AuditLog:

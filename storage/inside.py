@@ -16,13 +16,12 @@ from sqlalchemy import Connection, text
 
 from reid import Calibration, Embeddings, ModelInfo
 
-from . import schema, vectors
+from . import vectors
 from .database import Database
-from .errors import NotStored, StorageError
+from .errors import StorageError
 from .evidence import BEYOND_BOUND, weights_of
-from .holds import camera_of
 from .layers import BEST
-from .limits import Limits
+from .limits import Limits, require_known
 from .records import SearchPage
 from .showing import Best, shown
 
@@ -139,34 +138,24 @@ class Inside:
                 text(_ranking(columns, score, passing)), facts | own | page
             ).all()
             persons.append(int(rows[0].persons) if rows else 0)
-            found.append([self._best(row) for row in rows])
-        hits = shown(connection, queries, calibration, found)
+            found.append([Best(r.owner, r.chance, r.mean, r.best) for r in rows])
+        hits = shown(connection, self._number, queries, calibration, found)
         return [
             SearchPage(own, n, f"{until}.{skip + top}" if skip + top < n else None)
             for own, n in zip(hits, persons, strict=True)
         ]
 
-    def _best(self, row: Any) -> Best:
-        vector = np.zeros(self._model.dimension, np.float32)
-        vector[: len(row.vector)] = row.vector
-        return Best(row.owner, row.chance, row.mean, row.observation_id, row.level, vector)
-
     def _passing(
         self, connection: Connection, limits: Limits, until: int
     ) -> tuple[str, dict[str, Any]]:
         """Conditions on the rows, and what they name."""
+        camera = require_known(connection, limits)
         conditions = ["n.model_id = :model", "n.observation_id <= :until"]
         facts: dict[str, Any] = {"model": self._number, "until": until}
-        if limits.camera is not None:
+        if camera is not None:
             conditions.append("s.camera_id = :camera")
-            facts["camera"] = camera_of(connection, limits.camera)
+            facts["camera"] = camera
         if limits.identity is not None:
-            track = schema.Track
-            own = connection.scalar(
-                track.__table__.select().where(track.identity_id == limits.identity).limit(1)
-            )
-            if own is None:
-                raise NotStored(f"no identity {limits.identity} in the gallery: search lists them")
             conditions.append("t.identity_id = :identity")
             facts["identity"] = limits.identity
         for name, value, condition in (
@@ -229,9 +218,7 @@ WITH compared AS MATERIALIZED (
         exp(mean) / (count(*) OVER () + sum(exp(mean)) OVER ()) AS chance
     FROM person ORDER BY mean DESC, owner LIMIT :top OFFSET :skip
 )
-SELECT r.owner, r.mean, r.persons, r.chance, n.observation_id, n.level, n.vector
-FROM ranked r JOIN {TABLE} n ON n.observation_id = r.best AND n.model_id = :model
-ORDER BY r.mean DESC, r.owner
+SELECT owner, mean, persons, chance, best FROM ranked ORDER BY mean DESC, owner
 """
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Part
+from .blocks import Filled
 from .threads import spread
 
 BEST = 3
@@ -80,18 +80,18 @@ class Layer:
         return places[keep], np.repeat(self.track[groups], counts)[keep]
 
 
-def renewed(layers: tuple[Layer, ...], parts: Sequence[Part]) -> tuple[Layer, ...]:
-    """Layers that hold most rows of `parts`; those that are given hold the first of each part.
+def renewed(layers: tuple[Layer, ...], filled: Sequence[Filled]) -> tuple[Layer, ...]:
+    """Layers that hold most rows of `filled`; those that are given hold the first of each part.
 
     Returns:
-        The same layers, or one more, or one of all rows; `Part.layered` follows.
+        The same layers, or one more, or one of all rows; `Filled.layered` follows.
     """
-    fresh = sum(part.count - part.layered for part in parts)
+    fresh = sum(part.count - part.layered for part in filled)
     if fresh < LEAST:
         return layers
     everything = not layers or len(layers) == MOST
     places, tracks = [], []
-    for part in parts:
+    for part in filled:
         start = 0 if everything else part.layered
         places.append(part.place + np.arange(start, part.count))
         tracks.append(part.segment.track[start : part.count])

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
 
-from . import counters, schema
+from . import counters, cutting, schema, settings
 from .checks import check
 from .crops import Crops, unnamed
 from .database import Database
@@ -50,6 +50,9 @@ def mend(database: Database, crops: Crops) -> list[str]:
         linked = _link(connection)
         if linked:
             done.append(f"linked {linked} tracks to their identities")
+        if done and settings.read(connection, cutting.NAME):
+            settings.write(connection, cutting.NAME, "")
+            done.append("forgot how it was cut into parts: cut it anew")
         counters.count_up(connection, counters.IDENTITIES)
     if loose:
         with database.write() as connection:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from . import counters, schema, vectors
-from .blocks import Part, Segments
+from .blocks import Filled, Segments
 from .layers import Layer, renewed
+from .parts import WHOLE, Part
 
 CHUNK = 20_000
 """Rows read at a time."""
@@ -22,37 +23,40 @@ class View:
     """What a mirror held at one moment; later changes don't reach it.
 
     Args:
-        parts: the segments, in the order in which they were begun.
+        filled: the segments, in the order in which they were begun.
         layers: most of the rows, by track.
         last: the highest id of an observation with a vector.
         camera: ``int64 (T,)``, the id of each track's camera.
         person: ``int64 (T,)``, an index into `owners` for each track.
         owners: ``int64 (P,)`` ascending: identities by id; a track without one stands for itself,
             as minus its id.
+        elsewhere: ``bool (P,)``, whether an owner has tracks beyond the mirror's part.
     """
 
-    parts: tuple[Part, ...]
+    filled: tuple[Filled, ...]
     layers: tuple[Layer, ...]
     last: int
     camera: NDArray[np.int64]
     person: NDArray[np.int64]
     owners: NDArray[np.int64]
+    elsewhere: NDArray[np.bool_]
 
     @property
     def room(self) -> int:
         """Places in an array over all rows."""
-        return self.parts[-1].place + self.parts[-1].segment.room if self.parts else 0
+        return self.filled[-1].place + self.filled[-1].segment.room if self.filled else 0
 
 
 class Mirror:
-    """All vectors of one model, and whose they are.
+    """All vectors of one model that a part of the gallery holds, and whose they are.
 
     It may be refreshed by one thread at a time; views are used without a lock.
     """
 
-    def __init__(self, sizes: Sequence[int], model_id: int) -> None:
+    def __init__(self, sizes: Sequence[int], model_id: int, part: Part = WHOLE) -> None:
         self._sizes = tuple(sizes)
         self._model_id = model_id
+        self._part = part
         self.segments = Segments(sizes)
         self._layers: tuple[Layer, ...] = ()
         self._layered: list[int] = []
@@ -61,6 +65,8 @@ class Mirror:
         self._ids = np.zeros(0, np.int64)
         self._identity = np.zeros(0, np.int64)
         self._camera = np.zeros(0, np.int64)
+        self._strays = np.zeros(0, np.bool_)
+        self._elsewhere = np.zeros(0, np.bool_)
         self._owners = self._person = np.zeros(0, np.int64)
 
     def refresh(self, connection: Connection) -> View:
@@ -68,11 +74,17 @@ class Mirror:
         self._bury(connection)
         self._take_tracks(connection)
         self._take_rows(connection)
-        parts = self.segments.parts(self._layered)
-        self._layers = renewed(self._layers, parts)
-        self._layered = [part.layered for part in parts]
+        filled = self.segments.filled(self._layered)
+        self._layers = renewed(self._layers, filled)
+        self._layered = [part.layered for part in filled]
         return View(
-            tuple(parts), self._layers, self._last, self._camera, self._person, self._owners
+            tuple(filled),
+            self._layers,
+            self._last,
+            self._camera,
+            self._person,
+            self._owners,
+            self._elsewhere,
         )
 
     def _bury(self, connection: Connection) -> None:
@@ -95,31 +107,38 @@ class Mirror:
         count = counters.count_of(connection, counters.IDENTITIES)
         newest = int(self._ids[-1]) if len(self._ids) else 0
         rows = connection.execute(
-            select(track.id, track.identity_id, schema.Session.camera_id)
+            select(track.id, track.identity_id, schema.Session.camera_id, self._part.goes_beyond())
             .join(schema.Session, track.session_id == schema.Session.id)
-            .where(track.id > (newest if count == self._identities else 0))
+            .where(
+                track.id > (newest if count == self._identities else 0), *self._part.conditions()
+            )
             .order_by(track.id)
         ).all()
         if not rows and count == self._identities:
             return
-        table = np.array([(t, i or 0, c) for t, i, c in rows], np.int64).reshape(-1, 3)
+        table = np.array([(t, i or 0, c, b) for t, i, c, b in rows], np.int64).reshape(-1, 4)
         old, new = table[table[:, 0] <= newest], table[table[:, 0] > newest]
-        identity = self._identity.copy()
-        identity[np.searchsorted(self._ids, old[:, 0])] = old[:, 1]
+        identity, strays = self._identity.copy(), self._strays.copy()
+        at = np.searchsorted(self._ids, old[:, 0])
+        identity[at], strays[at] = old[:, 1], old[:, 3]
         self._ids = np.concatenate([self._ids, new[:, 0]])
         self._identity = np.concatenate([identity, new[:, 1]])
         self._camera = np.concatenate([self._camera, new[:, 2]])
+        self._strays = np.concatenate([strays, new[:, 3].astype(np.bool_)])
         if count == self._identities and not new[:, 1].any():
             self._add_alone(new[:, 0])
             return
         owner = np.where(self._identity > 0, self._identity, -self._ids)
         self._owners, self._person = np.unique(owner, return_inverse=True)
+        self._elsewhere = np.zeros(len(self._owners), np.bool_)
+        self._elsewhere[self._person[self._strays]] = True
         self._identities = count
 
     def _add_alone(self, tracks: NDArray[np.int64]) -> None:
         """New tracks without an identity: their owners come before all others."""
         count = len(tracks)
         self._owners = np.concatenate([-tracks[::-1], self._owners])
+        self._elsewhere = np.concatenate([np.zeros(count, np.bool_), self._elsewhere])
         self._person = np.concatenate([self._person + count, np.arange(count)[::-1]])
 
     def _take_rows(self, connection: Connection) -> None:
@@ -136,6 +155,12 @@ class Mirror:
             .where(embedding.model_id == self._model_id, observation.id > self._last)
             .order_by(observation.id)
         )
+        if self._part != WHOLE:
+            query = (
+                query.join(schema.Track, observation.track_id == schema.Track.id)
+                .join(schema.Session, schema.Track.session_id == schema.Session.id)
+                .where(*self._part.conditions())
+            )
         with connection.execute(query, execution_options={"yield_per": CHUNK}) as rows:
             for chunk in rows.partitions():
                 self._add(*zip(*chunk, strict=True))

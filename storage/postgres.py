@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Table,
+    bindparam,
     create_engine,
     event,
     func,
@@ -179,6 +180,18 @@ class Postgres:
         if "id" in table.columns and id_ > 0:
             name = func.pg_get_serial_sequence(table.name, "id")
             connection.execute(select(func.setval(name, id_)))
+
+    def export(self, connection: Connection) -> str:
+        """See `backend.Backend.export`."""
+        return str(connection.scalar(select(func.pg_export_snapshot())))
+
+    def enter(self, connection: Connection, snapshot: str) -> None:
+        """See `backend.Backend.enter`."""
+        connection.execute(
+            text("SET TRANSACTION SNAPSHOT :name").bindparams(
+                bindparam("name", snapshot, literal_execute=True)
+            )
+        )
 
     def vacuum(self) -> None:
         """Writes the tables anew without removed rows; holds up everybody else meanwhile."""

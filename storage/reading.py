@@ -127,7 +127,6 @@ def _embedded(
         select(
             observation.track_id,
             observation.id,
-            embedding.level,
             observation.time,
             observation.quality,
         )
@@ -140,31 +139,48 @@ def _embedded(
     ).all()
     owners = np.array([row[0] for row in rows], np.int64)
     ids = np.array([row[1] for row in rows], np.int64)
-    levels = np.array([row[2] for row in rows], np.int8)
-    times = np.array([row[3] for row in rows], np.float64)
-    quality = np.array([row[4] for row in rows], np.float64)
+    times = np.array([row[2] for row in rows], np.float64)
+    quality = np.array([row[3] for row in rows], np.float64)
     if looks is not None and len(owners):
         starts = np.flatnonzero(np.diff(owners, prepend=-1))
         pieces = zip(starts, [*starts[1:], len(owners)], strict=True)
         kept = np.concatenate([a + spread(times[a:b], quality[a:b], looks) for a, b in pieces])
-        owners, ids, levels = owners[kept], ids[kept], levels[kept]
+        owners, ids = owners[kept], ids[kept]
         times, quality = times[kept], quality[kept]
+    levels, found = _vectors(connection, sizes, model_id, ids.tolist())
+    return owners, times, Embeddings(found, levels, quality.astype(np.float32), tuple(sizes))
+
+
+def looks_of(
+    connection: Connection, sizes: Sequence[int], model_id: int, ids: Sequence[int]
+) -> list[Embeddings]:
+    """The embedding of each of some observations, all of one quality."""
+    levels, found = _vectors(connection, sizes, model_id, ids)
+    every = Embeddings(found, levels, np.ones(len(ids), np.float32), tuple(sizes))
+    return [every[[i]] for i in range(len(ids))]
+
+
+def _vectors(
+    connection: Connection, sizes: Sequence[int], model_id: int | None, ids: Sequence[int]
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Levels and vectors of observations."""
+    embedding = schema.Embedding
+    levels = np.zeros(len(ids), np.int8)
     found = np.zeros((len(ids), sum(sizes)), np.float32)
     for i in range(0, len(ids), IN_LIST):
-        part = ids[i : i + IN_LIST].tolist()
-        blobs = dict(
-            connection.execute(
-                select(embedding.observation_id, embedding.vector).where(
-                    embedding.model_id == model_id, embedding.observation_id.in_(part)
-                )
+        part = ids[i : i + IN_LIST]
+        rows = connection.execute(
+            select(embedding.observation_id, embedding.level, embedding.vector).where(
+                embedding.model_id == model_id, embedding.observation_id.in_(part)
             )
-            .tuples()
-            .all()
         )
+        stored = {row[0]: row for row in rows}
+        own = [stored[one] for one in part]
+        levels[i : i + IN_LIST] = [row[1] for row in own]
         found[i : i + IN_LIST] = vectors.decode(
-            [blobs[one] for one in part], levels[i : i + IN_LIST], sizes
+            [row[2] for row in own], levels[i : i + IN_LIST], sizes
         )
-    return owners, times, Embeddings(found, levels, quality.astype(np.float32), tuple(sizes))
+    return levels, found
 
 
 def _sightings() -> Select[*tuple[Any, ...]]:

@@ -8,18 +8,17 @@ from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from reid import Calibration, Embeddings
+from reid import Calibration, Embeddings, ModelInfo
 
-from . import schema
 from .blocks import Segment
-from .errors import NotStored, StorageError
+from .errors import StorageError
 from .evidence import Evidence, Rows
 from .layers import likely
 from .limits import Limits
 from .mirror import View
-from .ranking import Found, ranked
+from .ranking import NOBODY, Found, found_in, merged
 from .records import SearchPage
 from .showing import Best, shown
 from .threads import spread
@@ -64,35 +63,34 @@ class Some:
             out.append((self.segment, rows, slice(self.place + start, self.place + stop)))
         return out
 
-    def row(self, place: int) -> int:
-        """Where the row of a score stands in the segment."""
-        at = place - self.place
-        return at if isinstance(self.rows, slice) else int(self.rows[at])
+    def observations(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The ids of the observations of scores."""
+        at = places - self.place
+        return self.segment.observation[at if isinstance(self.rows, slice) else self.rows[at]]
 
 
-def search(
-    connection: Connection,
+def found(
     view: View,
     calibration: Calibration,
     queries: Sequence[Embeddings],
     limits: Limits,
+    most: int,
     *,
-    top: int,
-    skip: int = 0,
+    camera: int | None,
     rough_above: float = inf,
-) -> list[SearchPage]:
-    """One page of the likeliest persons for each query; see `Gallery.search_page`.
+) -> list[Found]:
+    """What each query finds among the rows of a view.
 
     Args:
+        most: persons wanted of each query. camera: the id of the limits' camera.
         rough_above: rows above which only the first sub-vector of all is compared, and everything
             of the `SHARPENED` that are likeliest by it.
     """
-    until = view.last if limits.until is None else min(limits.until, view.last)
-    some, room = _passing(view, limits, _allowed(connection, view, limits), until)
-    if not some or not queries:
-        return [NOTHING] * len(queries)
+    some, room = _passing(view, limits, _allowed(view, camera, limits.identity))
+    if not some:
+        return [NOBODY] * len(queries)
     at_once = max(1, SCORES // room)
-    found: list[Found] = []
+    out: list[Found] = []
     for start in range(0, len(queries), at_once):
         own = queries[start : start + at_once]
         evidence = Evidence(own, calibration)
@@ -100,13 +98,49 @@ def search(
             scores = _rough(some, room, own, evidence, calibration)
         else:
             scores = _compared(some, evidence, evidence.empty(room))
-        found += _found(view, some, scores, evidence, top, skip)
-    dimension = sum(queries[0].sizes)
-    pages = shown(connection, queries, calibration, [_best(some, own, dimension) for own in found])
+        out += _found(view, some, scores, evidence, most)
+    return out
+
+
+def pages(
+    connection: Connection,
+    model_id: int,
+    calibration: Calibration,
+    queries: Sequence[Embeddings],
+    parts: Sequence[Sequence[Found]],
+    until: int,
+    top: int,
+    skip: int,
+) -> list[SearchPage]:
+    """One page of the likeliest persons for each query; see `Gallery.search_page`.
+
+    Args:
+        parts: what was found in each part of the gallery, one a query.
+        until: the highest id of an observation that was looked at.
+    """
+    ranked = [merged([part[q] for part in parts], top, skip) for q in range(len(queries))]
+    best = [
+        list(map(Best, *(a.tolist() for a in (r.owner, r.chance, r.mean, r.observation))))
+        for r in ranked
+    ]
     return [
         SearchPage(hits, own.persons, f"{until}.{skip + top}" if skip + top < own.persons else None)
-        for hits, own in zip(pages, found, strict=True)
+        for hits, own in zip(
+            shown(connection, model_id, queries, calibration, best), ranked, strict=True
+        )
     ]
+
+
+def require_fit(queries: Sequence[Embeddings], model: ModelInfo) -> None:
+    """Raises StorageError for an empty query, and for one of another model."""
+    for query in queries:
+        if query.sizes != model.sizes:
+            raise StorageError(
+                f"the query has sub-vectors {query.sizes}, the gallery's model {model.name} has "
+                f"{model.sizes}: embed the picture with the gallery's model"
+            )
+        if not len(query):
+            raise StorageError("nothing to search for: give at least one embedding")
 
 
 def place_of(page: str | None) -> tuple[int | None, int]:
@@ -123,37 +157,32 @@ def place_of(page: str | None) -> tuple[int | None, int]:
     return int(until), int(skip)
 
 
-def _allowed(connection: Connection, view: View, limits: Limits) -> NDArray[np.bool_] | None:
+def _allowed(view: View, camera: int | None, identity: int | None) -> NDArray[np.bool_] | None:
     """A table over track indexes: whether its rows pass; None when all do."""
     allowed: NDArray[np.bool_] | None = None
-    if limits.camera is not None:
-        camera = schema.Camera
-        known = dict(connection.execute(select(camera.name, camera.id)).tuples().all())
-        if limits.camera not in known:
-            names = ", ".join(sorted(known)) or "none"
-            raise NotStored(f"no camera {limits.camera!r} in the gallery: it knows {names}")
-        allowed = view.camera == known[limits.camera]
-    if limits.identity is not None:
-        own = view.owners[view.person] == limits.identity
-        if not own.any():
-            raise NotStored(f"no identity {limits.identity} in the gallery: search lists them")
+    if camera is not None:
+        allowed = view.camera == camera
+    if identity is not None:
+        own = view.owners[view.person] == identity
         allowed = own if allowed is None else allowed & own
     return allowed
 
 
 def _passing(
-    view: View, limits: Limits, allowed: NDArray[np.bool_] | None, until: int
+    view: View, limits: Limits, allowed: NDArray[np.bool_] | None
 ) -> tuple[list[Some], int]:
     """Rows that pass, and how many places their scores take.
 
     Where all rows pass, each has the place that it has in the view, else they stand close together.
     """
     some, place = [], 0
-    for part in view.parts:
+    for part in view.filled:
         segment = part.segment
         if limits.min_level is not None and segment.level < limits.min_level:
             continue
-        count = int(np.searchsorted(segment.observation[: part.count], until, "right"))
+        count = part.count
+        if limits.until is not None:
+            count = int(np.searchsorted(segment.observation[:count], limits.until, "right"))
         time = segment.time[:count]
         passed = []
         if allowed is not None:
@@ -168,9 +197,9 @@ def _passing(
         if count:
             some.append(Some(segment, rows, count, place))
             place += count
-    if place < sum(part.count for part in view.parts):
+    if place < sum(part.count for part in view.filled):
         return some, place
-    return [Some(p.segment, slice(0, p.count), p.count, p.place) for p in view.parts], view.room
+    return [Some(p.segment, slice(0, p.count), p.count, p.place) for p in view.filled], view.room
 
 
 def _compared(some: list[Some], evidence: Evidence, scores: Scores) -> Scores:
@@ -215,13 +244,13 @@ def _first_of(query: Embeddings) -> Embeddings:
 
 
 def _found(
-    view: View, some: list[Some], scores: Scores, evidence: Evidence, top: int, skip: int
+    view: View, some: list[Some], scores: Scores, evidence: Evidence, most: int
 ) -> list[Found]:
-    """Ranks the persons of each query by the scores of the rows."""
+    """The persons of each query by the scores of the rows."""
     if scores.shape[1] == view.room:
         rest = [
             Some(p.segment, slice(p.layered, p.count), p.count - p.layered, p.place + p.layered)
-            for p in view.parts
+            for p in view.filled
         ]
         looked = likely(view.layers, scores)
     else:
@@ -235,26 +264,18 @@ def _found(
 
     def of(query: tuple[NDArray[np.floating], Candidates]) -> Found:
         row, (places, tracks) = query
-        return ranked(view, places, tracks, evidence.settled(row[places]), top, skip)
+        score = evidence.settled(row[places])
+        return found_in(view, tracks, score, lambda rows: _observations(some, places[rows]), most)
 
     return spread(of, list(zip(scores, candidates, strict=True)))
 
 
-def _best(some: list[Some], own: Found, dimension: int) -> list[Best]:
-    """The persons of a page with their likeliest observations."""
+def _observations(some: list[Some], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The ids of the observations of scores."""
     starts = np.array([one.place for one in some])
-    out = []
-    for i, place in enumerate(own.place.tolist()):
-        one = some[int(np.searchsorted(starts, place, "right")) - 1]
-        row, segment = one.row(place), one.segment
-        out.append(
-            Best(
-                int(own.owner[i]),
-                float(own.chance[i]),
-                float(own.mean[i]),
-                int(segment.observation[row]),
-                segment.level,
-                segment.vector(row, dimension),
-            )
-        )
+    at = np.searchsorted(starts, places, "right") - 1
+    out = np.empty(len(places), np.int64)
+    for i in np.unique(at):
+        own = at == i
+        out[own] = some[i].observations(places[own])
     return out

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import Lock
 
 from reid import Embeddings, ModelInfo
 
+from . import search
 from .database import Database
-from .errors import StorageError
 from .inside import Inside
-from .limits import Limits
+from .limits import Limits, require_known
 from .mirror import Mirror
 from .models import require_active
 from .recalibration import in_use
 from .records import SearchPage
-from .search import search
 
 
 class Searcher:
@@ -24,7 +24,7 @@ class Searcher:
 
     Args:
         model: whose vectors are compared. number: of the model in the gallery.
-        inside: have the database compare. rough_above: see `search.search`.
+        inside: have the database compare. rough_above: see `search.found`.
     """
 
     def __init__(
@@ -45,15 +45,7 @@ class Searcher:
         self, queries: Sequence[Embeddings], limits: Limits, top: int, skip: int = 0
     ) -> list[SearchPage]:
         """See `Gallery.search_page`; one page for each query."""
-        for query in queries:
-            if query.sizes != self._model.sizes:
-                raise StorageError(
-                    f"the query has sub-vectors {query.sizes}, the gallery's model "
-                    f"{self._model.name} has {self._model.sizes}: embed the picture with the "
-                    "gallery's model"
-                )
-            if not len(query):
-                raise StorageError("nothing to search for: give at least one embedding")
+        search.require_fit(queries, self._model)
         if self._inside and self._inside.take_in():
             with self._database.read() as connection:
                 require_active(connection, self._database.name, self._number)
@@ -64,16 +56,20 @@ class Searcher:
                 connection = stack.enter_context(self._database.read())
                 require_active(connection, self._database.name, self._number)
                 view = self.mirror.refresh(connection)
+            camera = require_known(connection, limits)
             calibration = in_use(connection, self._model)
-            return search(
-                connection,
+            until = view.last if limits.until is None else min(limits.until, view.last)
+            found = search.found(
                 view,
                 calibration,
                 queries,
-                limits,
-                top=top,
-                skip=skip,
+                replace(limits, until=until),
+                skip + top,
+                camera=camera,
                 rough_above=self._rough_above,
+            )
+            return search.pages(
+                connection, self._number, calibration, queries, [found], until, top, skip
             )
 
     def warm(self) -> None:
@@ -85,7 +81,7 @@ class Searcher:
 
     def forget(self) -> None:
         """Has the vectors in memory follow what was removed."""
-        if not self.mirror.segments.parts():
+        if not self.mirror.segments.filled():
             return
         with self._lock, self._database.read() as connection:
             self.mirror.refresh(connection)

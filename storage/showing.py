@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from reid import Calibration, Embeddings, distances
@@ -22,27 +20,32 @@ class Best:
     Args:
         owner: the identity's id; of a track without one, minus the track's.
         chance: of being the one who is looked for. mean: of the likeliest observations, nats.
-        observation, level: of the likeliest one. vector: ``float32 (d,)``, zero past its level.
+        observation: the likeliest one.
     """
 
     owner: int
     chance: float
     mean: float
     observation: int
-    level: int
-    vector: NDArray[np.float32]
 
 
 def shown(
     connection: Connection,
+    model_id: int,
     queries: Sequence[Embeddings],
     calibration: Calibration,
     found: Sequence[Sequence[Best]],
 ) -> list[tuple[SearchHit, ...]]:
     """The hits of each query with what the database knows of them."""
+    if not any(found):
+        return [()] * len(queries)
     track = schema.Track
     owners = {best.owner for own in found for best in own}
-    pictures = reading.sightings(connection, [best.observation for own in found for best in own])
+    ids = sorted({best.observation for own in found for best in own})
+    pictures = reading.sightings(connection, ids)
+    looks = dict(
+        zip(ids, reading.looks_of(connection, queries[0].sizes, model_id, ids), strict=True)
+    )
     known, lone = [o for o in owners if o > 0], [-o for o in owners if o < 0]
     seen = alone = dict[int, tuple[Appearance, ...]]()
     if known:
@@ -53,7 +56,7 @@ def shown(
     for query, own in zip(queries, found, strict=True):
         hits = []
         for best in own:
-            distance, level = _nearest(query, calibration, best)
+            distance, level = _nearest(query, calibration, looks[best.observation])
             hits.append(
                 SearchHit(
                     identity=best.owner if best.owner > 0 else None,
@@ -69,11 +72,9 @@ def shown(
     return out
 
 
-def _nearest(query: Embeddings, calibration: Calibration, best: Best) -> tuple[float, int]:
+def _nearest(query: Embeddings, calibration: Calibration, best: Embeddings) -> tuple[float, int]:
     """The distance to the query's likeliest look, and the level of that pair."""
-    level, quality = np.array([best.level], np.int8), np.ones(1, np.float32)
-    row = Embeddings(best.vector[None], level, quality, query.sizes)
-    distance, compared = distances(query, row)
+    distance, compared = distances(query, best)
     unbounded = Calibration(calibration.intercept, calibration.slope, float("inf"))
-    at = int(unbounded.log_odds(distance, query.levels, level).argmax())
+    at = int(unbounded.log_odds(distance, query.levels, best.levels).argmax())
     return float(distance[at, 0]), int(compared[at, 0])

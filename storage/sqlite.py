@@ -122,6 +122,17 @@ class Sqlite:
             new = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :id)")
             connection.execute(new, row)
 
+    def export(self, connection: Connection) -> str:
+        """Raises StorageError: only a server shows one state to several programs."""
+        raise StorageError(
+            f"{self.name} is a file, which one program searches: copy it to a PostgreSQL server to "
+            "have its parts searched by several"
+        )
+
+    def enter(self, connection: Connection, snapshot: str) -> None:
+        """As `export`."""
+        self.export(connection)
+
     def vacuum(self) -> None:
         """Writes the file anew without free pages and empties the log.
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from reid import ModelInfo
 
-from . import reading, schema, vectors
+from . import counters, reading, schema, vectors
 from .crops import Crops, hash_of
 from .errors import NotStored, StorageError
 from .records import ObservationRow, Session, TrackUpdate
@@ -242,6 +242,9 @@ def _settle_tracks(
             .values(first=bindparam("first_"), last=bindparam("last_")),
             stretched,
         )
+    lasting = [end - start for start, end in spans.values()]
+    lasting += [row["last_"] - row["first_"] for row in stretched]
+    counters.keep_longest(connection, max(lasting))
     ids: dict[int, int] = {number: row.id for number, row in known.items()}
     new = [number for number in tracks if number not in ids]
     if new:

@@ -132,7 +132,7 @@ def test_the_vectors_in_memory_follow(filled: Gallery, place: Place, model: Mode
             mirror = gallery._searcher.mirror
             assert mirror is not None
             assert {hit.identity for hit in gallery.search(query)} == {1}
-            rows = sum(part.count for part in mirror.segments.parts())
+            rows = sum(part.count for part in mirror.segments.filled())
             assert rows == 60
 
 

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid import Calibration, Embeddings
@@ -14,7 +14,7 @@ from storage import Gallery, StorageError, TrackUpdate, layers
 from storage.blocks import SEGMENT, Segment, Segments
 from storage.evidence import Evidence
 from storage.layers import BEST
-from storage.ranking import likeliest
+from storage.ranking import likeliest, mean_of
 
 from .conftest import a_row
 from .places import Place
@@ -41,12 +41,12 @@ def test_rows_fill_segment_after_segment_and_tracks_can_be_dropped() -> None:
         part = slice(start, start + 50_000)
         ids = np.arange(n)[part]
         segments.add(2, ids, track[part], ids.astype(np.float64), vectors[part])
-    assert [part.count for part in segments.parts()] == [SEGMENT, SEGMENT, 17]
+    assert [part.count for part in segments.filled()] == [SEGMENT, SEGMENT, 17]
     assert not segments.drop(np.zeros(50, np.bool_))
     dead = np.isin(np.arange(50), [3, 7])
     assert segments.drop(dead)
     kept = ~dead[track]
-    parts = segments.parts()
+    parts = segments.filled()
     held = np.concatenate([part.segment.observation[: part.count] for part in parts])
     assert np.array_equal(held, np.flatnonzero(kept))
     query = rng.normal(size=(1, 3)).astype(np.float32)
@@ -82,7 +82,7 @@ def test_layers_hold_the_likeliest_rows_of_each_track(
             one = slice(start, start + 8)
             ids = np.arange(len(pairs))[one]
             segments.add(1, ids, track[one], ids * 1.0, np.ones((len(ids), 1), np.float16))
-            parts = segments.parts(held)
+            parts = segments.filled(held)
             made = layers.renewed(made, parts)
             held = [part.layered for part in parts]
             assert len(made) <= 3
@@ -102,13 +102,15 @@ def test_layers_hold_the_likeliest_rows_of_each_track(
         assert {i for i in own if scores[0, i] >= least} <= set(places.tolist())
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.sampled_from([-6.0, -1.5, 0.25, 3.0])), max_size=40)
 )
 def test_the_likeliest_rows_of_each_person(pairs: list[tuple[int, float]]) -> None:
     person = np.array([p for p, _ in pairs], np.int64)
     score = np.array([s for _, s in pairs], np.float64)
-    lead, mean = likeliest(person, score.copy(), 6)
+    lead, best = likeliest(person, score.copy(), 6, lambda rows: rows)
+    mean = mean_of(best)
     for one in range(6):
         own = [i for i in range(len(pairs)) if person[i] == one]
         if not own:

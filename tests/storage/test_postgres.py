@@ -149,7 +149,7 @@ def test_no_row_is_passed_over_by_a_search_beside_several_writers(
         view = gallery._searcher.mirror.refresh
         gallery.search(query)
         with gallery._database.read() as connection:
-            held = sum(part.count for part in view(connection).parts)
+            held = sum(part.count for part in view(connection).filled)
         assert held == gallery.info().embeddings == 9 + 3 * 15
 
 
