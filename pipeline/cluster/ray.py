@@ -1,4 +1,4 @@
-"""Ray as the engine that runs the work; nothing else of nearfar knows it."""
+"""Ray as the engine that runs the work: how a cluster is joined, and tasks of recordings."""
 
 from __future__ import annotations
 
@@ -34,40 +34,51 @@ Ref = Any
 """A result that is not there yet."""
 
 
-class Workers:
-    """The workers of a cluster.
+def join(address: str) -> None:
+    """Makes this process a driver of a cluster, until ``ray.shutdown``.
 
     Args:
         address: of a cluster (``ray://HOST:10001``, ``HOST:6379``, ``auto``), or ``local`` for
             workers on this machine that end with this process.
-        models: what they open.
+
+    Raises:
+        PipelineError: no cluster answers there.
+    """
+    told: dict[str, Any] = {
+        "configure_logging": False,
+        "log_to_driver": False,
+        "namespace": "nearfar",
+    }
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    stopping = signal.getsignal(signal.SIGTERM)
+    try:
+        if address == "local":
+            ray.init(include_dashboard=False, **told)
+        else:
+            _knock(address)
+            ray.init(address=address, **told)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PipelineError(
+            f"no Ray cluster at {address}: {reason} (one that wants a token is joined with "
+            "RAY_AUTH_MODE=token in the environment)"
+        ) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stopping)  # Ray's own ends the program at once
+
+
+class Workers:
+    """The workers of a cluster.
+
+    Args:
+        address: see `join`. models: what they open.
 
     Raises:
         PipelineError: no cluster answers there.
     """
 
     def __init__(self, address: str, models: work.Models) -> None:
-        told: dict[str, Any] = {
-            "configure_logging": False,
-            "log_to_driver": False,
-            "namespace": "nearfar",
-        }
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        stopping = signal.getsignal(signal.SIGTERM)
-        try:
-            if address == "local":
-                ray.init(include_dashboard=False, **told)
-            else:
-                _knock(address)
-                ray.init(address=address, **told)
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise PipelineError(
-                f"no Ray cluster at {address}: {reason} (one that wants a token is joined with "
-                "RAY_AUTH_MODE=token in the environment)"
-            ) from error
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, stopping)  # Ray's own ends the program at once
+        join(address)
         needs: dict[str, Any] = {"num_cpus": 1, "max_retries": RETRIES}
         self._cut = ray.remote(**needs)(pieces.cut)
         if models.device == "cuda":
