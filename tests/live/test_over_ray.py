@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from storage import Gallery
 
 from ..storage.places import new_place
 from .nodes import Cluster, Readers, command, repeat
-from .watches import WatchProgram
+from .watches import ENVIRONMENT, WATCHER, WatchProgram
 
 pytest.importorskip("ray")
 CAMERAS = ("near", "middle", "near again", "middle again")
@@ -94,19 +96,19 @@ def seconds_to_move(watch: WatchProgram, node: str) -> float:
 
 
 def test_people_are_linked_over_nodes(watch: WatchProgram, gallery: str) -> None:
-    assert owners(watch)["near"] != owners(watch)["middle"]
+    nodes = owners(watch)
     with Gallery.open(gallery, read_only=True) as opened:
 
         def linked() -> bool:
             seen = defaultdict(set)
             for track in opened.tracks(looks=0):
-                seen[track.identity].add(track.camera)
-            return any({"near", "middle"} <= seen[i] for i in seen if i is not None)
+                seen[track.identity].add(nodes[track.camera])
+            return any(len(seen[i]) > 1 for i in seen if i is not None)
 
         watch.until(linked, 60)
     assert '"near"' in watch.get("/frames")[1]
-    number = 'nearfar_camera_node{camera="near",node="'
-    assert number + owners(watch)["near"] in watch.get("/metrics")[1]
+    line = f'nearfar_camera_node{{camera="near",node="{nodes["near"]}"}} 1'
+    assert line in watch.get("/metrics")[1].splitlines()
 
 
 def test_a_node_dies_and_another_comes(watch: WatchProgram, cluster: Cluster) -> None:
@@ -159,3 +161,38 @@ def test_nothing_was_read_twice(watch: WatchProgram, gallery: str, readers: Read
             assert all(end <= start for (_, end), (start, _) in pairwise(sorted(spans)))
         unlinked = [t for t in opened.tracks(looks=1) if len(t.embeddings) and t.identity is None]
     assert unlinked == []
+
+
+WITHOUT_RAY = "import sys; sys.modules['ray'] = None; from pipeline.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("program", "source", "options", "status", "words"),
+    [
+        ([str(WATCHER)], "a.mp4", ["--gallery", "a.db"], 2, "each node writes the gallery"),
+        ([str(WATCHER)], "a.mp4", ["--ray", "127.0.0.1:1"], 1, "no Ray cluster at 127.0.0.1:1: "),
+        (["-c", WITHOUT_RAY], "a.mp4", [], 2, "pip install 'nearfar[ray]'"),
+        ([str(WATCHER)], "0", [], 2, "camera gate is a device of one machine"),
+        ([str(WATCHER)], "a.mp4", ["--detector", "none.onnx"], 1, "weights none.onnx don't exist"),
+    ],
+)
+def test_calls_that_can_not_be_followed(
+    cluster: Cluster,
+    gallery: str,
+    tmp_path: Path,
+    program: list[str],
+    source: str,
+    options: list[str],
+    status: int,
+    words: str,
+) -> None:
+    (tmp_path / "site.yaml").write_text(f"cameras:\n  gate: {{source: {source}}}\n")
+    call = [sys.executable, *program, "watch", "site.yaml", "--listen", "none", "--device", "cpu"]
+    call += ["--gallery", gallery, "--ray", cluster.address, *options]
+    said = subprocess.run(
+        call, env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert said.returncode == status, said.stderr
+    (line,) = [part for part in said.stderr.splitlines() if part.startswith("nearfar: ")]
+    assert words in line
+    assert "Traceback" not in said.stderr
