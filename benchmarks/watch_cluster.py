@@ -41,8 +41,8 @@ ROUND_SECONDS = 240
 
 def render(folder: Path, cameras: int, seconds: float) -> Path:
     """A site file with so many cameras, all of one clip that is played over and over."""
-    scene = Scene(cameras=1)
-    walk = scene.passages[0]
+    scene = Scene(people=3, cameras=1, fps=FPS)
+    walk = next(p for p in scene.passages if p.camera == scene.cameras[0])
     first = round(max(0.0, walk.start) * FPS)
     images = (scene.frame(walk.camera, first + i)[0][::2, ::2] for i in range(4 * FPS))
     clip = encode(folder / "clip.mp4", map(np.ascontiguousarray, images))
@@ -89,7 +89,7 @@ def main() -> None:
     """Reads the command line and prints what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=10, metavar="N")
-    parser.add_argument("--cameras", type=int, default=6, metavar="N")
+    parser.add_argument("--cameras", type=int, default=4, metavar="N")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     asked = parser.parse_args()
     rounds: list[dict[str, Any]] = []
