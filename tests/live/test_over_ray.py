@@ -174,8 +174,9 @@ def test_nothing_was_read_twice(watch: WatchProgram, gallery: str, readers: Read
                 tracks = [t for t in opened.tracks([camera], looks=0) if t.session == session.id]
                 spans.append((session.start, max((t.last for t in tracks), default=session.start)))
             assert all(end <= start for (_, end), (start, _) in pairwise(sorted(spans)))
-        unlinked = [t for t in opened.tracks(looks=1) if len(t.embeddings) and t.identity is None]
-    assert unlinked == []
+        seen = [track for track in opened.tracks(looks=1) if len(track.embeddings)]
+    over = max(track.last for track in seen) - 5  # one look takes 3 s until it is linked
+    assert [track for track in seen if track.identity is None and track.last < over] == []
 
 
 WITHOUT_RAY = "import sys; sys.modules['ray'] = None; from pipeline.cli import main; main()"
