@@ -51,6 +51,9 @@ def watch(
         bool | None,
         typer.Option(help="show the newest frames there too; usual on this machine's own address"),
     ] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="address of a Ray cluster whose nodes watch, or local")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="print a JSON object a line: events, and status")
     ] = False,
@@ -71,6 +74,9 @@ def watch(
       webhook: {url: "https://example.org/hook", secret: "${HOOK_SECRET}"}
     ```
 
+    Over many machines (docs/scale.md):
+    `nearfar watch site.yaml --gallery postgresql://nearfar@db/plaza --ray 10.0.0.2:6379`
+
     Ctrl-C or SIGTERM finishes what is in hand. SIGHUP, or an edited site file, adds, removes and
     changes cameras; the others go on. docs/live.md says what each state of a camera means.
     """
@@ -90,6 +96,7 @@ def watch(
             device=device,
             listen=None if listen == "none" else listen,
             frames=frames,
+            ray=ray,
             tell=view.tell,
             show=view.show,
             stop=stop,
@@ -276,9 +283,11 @@ def _view(as_json: bool) -> Iterator[_Lines]:
 def _sentence(event: dict[str, Any]) -> str:
     """An event in words."""
     kind = event["event"]
-    if kind == "camera":
+    if kind in ("camera", "node"):
+        where = f" (node {event['node']})" if kind == "camera" and "node" in event else ""
         reason = f": {event['reason']}" if event["reason"] else ""
-        return f"{event['camera']} is {event['state']}{reason}"
+        who = event["camera"] if kind == "camera" else f"node {event['node']}"
+        return f"{who} is {event['state']}{where}{reason}"
     if kind == "alert":
         return (
             f"ALERT {event['wanted']} on {event['camera']} at {event['time']} "
@@ -288,4 +297,5 @@ def _sentence(event: dict[str, Any]) -> str:
         return f"watching {event['cameras']} cameras"
     if kind == "site" and event["problem"] is None:
         return "the site file was read again"
-    return f"{kind}: {event['problem']}"
+    where = f", node {event['node']}" if "node" in event else ""
+    return f"{kind}{where}: {event['problem']}"

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import cv2
@@ -32,6 +32,14 @@ QUALITY = 75
 Box = tuple[float, float, float, float]
 Boxes = Sequence[tuple[int | None, Box]]
 """By the ids of their tracks in the gallery, None for one that is not stored yet."""
+
+
+class Pictures(Protocol):
+    """Who has the newest frames."""
+
+    def answer(self, address: str) -> tuple[bytes, str] | None:
+        """See `Frames.answer`."""
+        ...
 
 
 @dataclass

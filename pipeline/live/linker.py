@@ -54,11 +54,13 @@ class LiveTrack:
                 self._look(o.time, o.quality, o.level, o.vector)
         return len(self.times) - before
 
-    def recall(self, times: NDArray[np.float64], looks: Embeddings) -> None:
-        """Takes in stored looks."""
+    def recall(self, times: NDArray[np.float64], looks: Embeddings) -> int:
+        """Takes in stored looks; returns how many of them are new."""
+        before = len(self.times)
         rows = zip(times, looks.quality, looks.levels, looks.vectors, strict=True)
         for time, quality, level, vector in rows:
             self._look(float(time), float(quality), int(level), vector)
+        return len(self.times) - before
 
     def looks(self, sizes: Sequence[int], most: int = LOOKS) -> Embeddings:
         """At most so many looks, spread over its time; those that are left out are forgotten once
@@ -83,6 +85,8 @@ class LiveTrack:
         return len(self.times) >= MATURE_LOOKS or (over and bool(self.times))
 
     def _look(self, time: float, quality: float, level: int, vector: NDArray[np.float32]) -> None:
+        if self.times and time <= self.times[-1]:  # it is known: looks come in order of time
+            return
         self.times.append(time)
         self.quality.append(quality)
         self.levels.append(level)
@@ -133,6 +137,22 @@ class LiveLinker:
             self.tracks[track] = LiveTrack(track, camera, time, time)
         if self.tracks[track].see(observations):
             self._grown.add(track)
+
+    def recall(self, camera: str, since: float) -> set[int]:
+        """Takes in from the gallery what it has of a camera's tracks seen at or after a time (UTC
+        seconds); returns the tracks with new looks.
+
+        Raises:
+            StorageError: it can't be read.
+        """
+        grown = set()
+        for t in self._gallery.tracks([camera], looks=LOOKS, after=since):
+            track = self.tracks.setdefault(t.id, LiveTrack(t.id, t.camera, t.first, t.last))
+            track.last = max(track.last, t.last)
+            if track.recall(t.times, t.embeddings):
+                grown.add(t.id)
+        self._grown |= grown
+        return grown
 
     def link(self, now: float) -> bool:
         """Links what grew to the rest, and stores what changed; whether anything did.

@@ -29,6 +29,7 @@ class Links:
 
     Attributes:
         alerts: raised so far. info: the gallery's size when last counted.
+        trouble: why the last round failed, None if it went well.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Links:
         now = time.time()
         self.alerts = 0
         self.info: GalleryInfo | None = None
+        self.trouble: str | None = None
         self._gallery, self._say = gallery, say
         self._calibration, self._calibrated_at = gallery.calibration, now
         self._linker = LiveLinker(
@@ -48,6 +50,7 @@ class Links:
         )
         self._alarm = Alarm(gallery, self._calibration, model.sizes, site.alerts, self._raised, now)
         self._fresh: set[int] = set()
+        self._unheard: dict[str, float] = {}
         self._news: SimpleQueue[tuple[int, str, Sequence[Observation]]] = SimpleQueue()
         self._stop = Event()
         self._thread = Thread(target=self._run, name="linker", daemon=True)
@@ -59,6 +62,11 @@ class Links:
     def put(self, track: int, camera: str, observations: Sequence[Observation]) -> None:
         """Hands over observations of a track that were stored."""
         self._news.put((track, camera, observations))
+
+    def recall(self, camera: str, since: float) -> None:
+        """Has what was stored of a camera's tracks seen at or after a time (UTC seconds) taken from
+        the gallery, where nobody is left to hand it over."""
+        self._unheard[camera] = since
 
     def change(self, site: Site) -> None:
         """Keeps to what another site says of links and alerts from now on."""
@@ -82,17 +90,22 @@ class Links:
             over = self._stop.wait(LINK_SECONDS)
             try:
                 self._round(time.time())
+                self.trouble = None
                 if time.monotonic() > count_at and not over:
                     began = time.monotonic()
                     self.info = self._gallery.info()
                     took = time.monotonic() - began
                     count_at = time.monotonic() + max(COUNT_SECONDS, 50 * took)
             except Exception as error:
+                self.trouble = str(error)
                 self._say(error)
                 if not isinstance(error, StorageError):
                     return
 
     def _round(self, now: float) -> None:
+        for camera, since in list(self._unheard.items()):
+            self._fresh |= self._linker.recall(camera, since)
+            del self._unheard[camera]
         while True:
             try:
                 number, camera, observations = self._news.get_nowait()

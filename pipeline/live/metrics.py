@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,12 @@ from rich.text import Text
 from .states import CameraHealth, CameraState
 from .watching import WatchHealth
 
-COLOURS = {CameraState.LIVE: "green", CameraState.CONNECTING: "cyan", CameraState.ENDED: "dim"}
+COLOURS = {
+    CameraState.WAITING: "yellow",
+    CameraState.CONNECTING: "cyan",
+    CameraState.LIVE: "green",
+    CameraState.ENDED: "dim",
+}
 
 
 def plain(health: WatchHealth) -> dict[str, Any]:
@@ -76,6 +81,13 @@ def prometheus(health: WatchHealth) -> str:
             f'nearfar_camera_state{{camera="{name}",state="{state}"}} {int(state is camera.state)}'
             for state in CameraState
         ]
+    if any(camera.node for camera in health.cameras):
+        lines += _head("nearfar_camera_node", "gauge", "1 for the node that watches the camera.")
+    lines += [
+        f'nearfar_camera_node{{camera="{_escaped(c.camera)}",node="{_escaped(c.node)}"}} 1'
+        for c in health.cameras
+        if c.node
+    ]
     info = health.gallery
     room = None if info is None else info.database_bytes + info.crop_bytes
     single: Iterable[tuple[str, str, str, float | None]] = (
@@ -98,13 +110,16 @@ def prometheus(health: WatchHealth) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(cameras: Iterable[dict[str, Any]]) -> Table:
+def table(cameras: Sequence[dict[str, Any]]) -> Table:
     """A row a camera, of `plain`'s values."""
+    nodes = any(c["node"] for c in cameras)
     view = Table(box=None, pad_edge=False)
     view.add_column("camera", no_wrap=True)
     view.add_column("state", no_wrap=True, min_width=max(map(len, CameraState)))
     for head in ("frames", "processed", "dropped", "age", "delay", "reopened"):
         view.add_column(head, justify="right", no_wrap=True)
+    if nodes:
+        view.add_column("node", no_wrap=True)
     view.add_column("", no_wrap=True, overflow="ellipsis")
     for c in cameras:
         state = CameraState(c["state"])
@@ -117,6 +132,7 @@ def table(cameras: Iterable[dict[str, Any]]) -> Table:
             "-" if c["age"] is None else f"{c['age']:.1f} s",
             "-" if c["delay"] is None else f"{c['delay']:.2f} s",
             str(c["reconnects"]),
+            *([c["node"] or "-"] if nodes else []),
             Text(c["reason"], style="dim"),
         )
     return view

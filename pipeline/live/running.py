@@ -12,10 +12,13 @@ from storage import Gallery
 from ..detect import Detector
 from ..errors import CallError, PipelineError
 from ..site import Site, read_site
+from .links import Links
 from .memory import return_large_blocks
 from .server import HealthServer
 from .states import CameraState
-from .watching import Tell, Watch, WatchHealth
+from .station import Station
+from .telling import Listener, Teller
+from .watching import Crew, Watch, WatchHealth
 
 TURN_SECONDS = 0.5
 """How often the site file is looked at, and `show` called."""
@@ -30,7 +33,8 @@ def watch(
     device: str = "auto",
     listen: str | None = None,
     frames: bool | None = None,
-    tell: Tell,
+    ray: str | None = None,
+    tell: Listener,
     show: Callable[[WatchHealth], None],
     stop: Event,
     reload: Event,
@@ -42,6 +46,7 @@ def watch(
         detector, embedder: weights; those that ship if None. device: ``auto``, ``cpu``, ``cuda``.
         listen: ``HOST:PORT`` for the health over HTTP; none if None. frames: whether the newest
             frames are served there too; if None, where only this machine can reach them.
+        ray: address of a Ray cluster whose nodes watch the cameras, or ``local``.
         tell: told each change, from any thread. show: called twice a second.
         reload: has the site file be read again when set; it is too when it was edited.
 
@@ -52,9 +57,24 @@ def watch(
     edited = _edited(site)
     known = read_site(site)
     _require_sources(known, site)
-    model, eyes = Embedder.load(embedder, device), Detector.load(detector, device)
+    if ray is not None and "://" not in str(gallery):
+        raise CallError(
+            "each node writes the gallery: give one on a server, postgresql://HOST/NAME"
+        )
+    model = Embedder.load(embedder, device)
+    eyes = None if ray is not None else Detector.load(detector, device)
     with Gallery.open(gallery, model=model.info, create=True) as opened:
-        running = Watch(known, site.parent, opened, eyes, model, tell)
+
+        def crew(links: Links, teller: Teller) -> Crew:
+            if eyes is not None:
+                return Station(eyes, model, opened, links.put, teller)
+            from ..cluster import Models
+            from .nodes import Nodes
+
+            models = Models(detector, embedder, device)
+            return Nodes(str(ray), models, str(gallery), links, teller)
+
+        running = Watch(known, site.parent.absolute(), opened, model, tell, crew)
         server: HealthServer | None = None
         try:
             if listen is not None:
@@ -77,7 +97,7 @@ def watch(
             raise running.failure
 
 
-def _read_again(site: Path, running: Watch, tell: Tell) -> None:
+def _read_again(site: Path, running: Watch, tell: Listener) -> None:
     """Follows a site file that was edited; one with mistakes is told of and not followed."""
     try:
         known = read_site(site)

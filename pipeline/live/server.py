@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import CallError, PipelineError
-from .frames import Frames, is_loopback
+from .frames import Pictures, is_loopback
 from .metrics import plain, prometheus
 from .watching import WatchHealth
 
@@ -32,7 +32,7 @@ class HealthServer:
         self,
         place: str,
         health: Callable[[], WatchHealth],
-        frames: Frames | None = None,
+        frames: Pictures | None = None,
         show: bool | None = None,
     ) -> None:
         host, colon, port = place.rpartition(":")
@@ -72,7 +72,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     ask: Callable[[], WatchHealth]
-    shown: Frames | None
+    shown: Pictures | None
     anyone: bool
     timeout = 10
     server_version = "nearfar"

@@ -12,6 +12,7 @@ STALE_SECONDS = 4.0
 class CameraState(StrEnum):
     """Where a camera stands; docs/live.md says what to do about each."""
 
+    WAITING = "waiting"
     CONNECTING = "connecting"
     LIVE = "live"
     STALE = "stale"
@@ -37,6 +38,7 @@ class CameraHealth:
         size: height and width in pixels. delay: seconds from capture to stored, the 95th
             percentile of the last frames; and their median.
         bad_stamps, clock_jumps: times at which the stream's timestamps or our clock were wrong.
+        node: of the cluster that watches it, None without one.
     """
 
     camera: str
@@ -55,8 +57,46 @@ class CameraHealth:
     delay_median: float | None
     bad_stamps: int
     clock_jumps: int
+    node: str | None = None
 
     @property
     def stale(self) -> bool:
         """Whether there is no real frame that is young enough, whatever the reason."""
         return self.age is None or self.age >= STALE_SECONDS
+
+
+@dataclass(frozen=True)
+class StationHealth:
+    """A station at one moment.
+
+    Args:
+        rate: frames a second that go through the stages. busy: when the worker last came round,
+            seconds ago. trouble: why the gallery can't be written now.
+    """
+
+    cameras: tuple[CameraHealth, ...]
+    rate: float
+    busy: float
+    trouble: str | None
+
+
+def absent(camera: str, address: str, reason: str) -> CameraHealth:
+    """A camera that nobody reads yet; `address` without secrets."""
+    return CameraHealth(
+        camera=camera,
+        address=address,
+        state=CameraState.WAITING,
+        reason=reason,
+        frames=0,
+        processed=0,
+        dropped=0,
+        repeated=0,
+        lost=0,
+        reconnects=0,
+        age=None,
+        size=None,
+        delay=None,
+        delay_median=None,
+        bad_stamps=0,
+        clock_jumps=0,
+    )

@@ -7,6 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from threading import Lock
 
 import numpy as np
 
@@ -26,19 +27,23 @@ COMMIT_SECONDS = 0.25
 SESSION = "live "
 """What the content of a live camera's session begins with."""
 
+Wanted = dict[str, tuple[Camera, Address]]
+"""Cameras by name, with their addresses filled in."""
+
 Put = Callable[[int, str, Sequence[Observation]], None]
 """Given a track's id, its camera and observations of it that were stored."""
 
 
 @dataclass
 class WatchedCamera:
-    """What the worker keeps of a camera; only its thread uses it.
+    """What the worker keeps of a camera; only its thread uses it, but for `close`.
 
     Args:
         asked: how it was asked for. claim: that it has on the gallery. put: given what is stored.
 
     Attributes:
         last_turn: when it was last asked for a frame, on the monotonic clock.
+        closed: whether it is over, and others may watch the camera.
     """
 
     asked: tuple[Camera, Address]
@@ -46,6 +51,8 @@ class WatchedCamera:
     claim: Claim
     put: Put
     last_turn: float = 0.0
+    closed: bool = False
+    _closing: Lock = field(default_factory=Lock)
     _run: CameraRun | None = None
     _epoch: int = 0
     _first: int = 0
@@ -104,6 +111,13 @@ class WatchedCamera:
             return 0
         self._times.clear()
         return self._run.drop()
+
+    def close(self) -> None:
+        """Ends the camera, then gives it back; from any thread, more than once does no harm."""
+        with self._closing:
+            self.camera.close()
+            self.claim.close()
+            self.closed = True
 
     def _begin(self, gallery: Gallery, frame: Frame) -> Session:
         """A new session; earlier ones that were killed are set down as stopped."""

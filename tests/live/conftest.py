@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from ..pipeline.conftest import red_eyes, scene_clips  # noqa: F401
 from .clips import access_units, write_units
 from .places import RtspServer, rtsp_server
 from .readers import Watched

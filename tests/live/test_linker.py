@@ -68,6 +68,23 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         yield Site(gallery)
 
 
+def test_what_nobody_handed_over_is_taken_from_the_gallery(site: Site) -> None:
+    a = site.see(0, "near", 1, [10.0, 10.4])
+    site.linker.link(10.5)
+    see, site.linker.see = site.linker.see, lambda *_: None  # type: ignore[method-assign]
+    site.see(0, "near", 1, [10.8])
+    b, c = site.see(0, "far", 1, [20.0, 20.4]), site.see(1, "hall", 1, [20.0, 20.4])
+    site.linker.see = see  # type: ignore[method-assign]
+    assert site.linker.recall("far", 15.0) == {b}
+    assert site.linker.recall("near", 5.0) == {a}
+    assert site.linker.recall("hall", 30.0) == set()
+    assert site.linker.tracks[a].times == [10.0, 10.4, 10.8]
+    assert site.linker.recall("far", 15.0) == set(), "what is known is not taken twice"
+    site.linker.link(20.5)
+    assert site.who() == {a: site.who()[a], b: site.who()[a], c: None}
+    assert site.who()[a] is not None
+
+
 def test_identities_come_with_the_second_look(site: Site) -> None:
     a = site.see(0, "near", 1, [10.0])
     assert not site.linker.link(10.1)

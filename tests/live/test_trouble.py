@@ -14,6 +14,7 @@ from pipeline.detect import Detector
 from pipeline.errors import DetectorError
 from pipeline.live import camera as camera_module
 from pipeline.live.linker import LiveLinker
+from pipeline.live.station import Station
 from pipeline.live.watching import Watch
 from pipeline.site import Camera, Site
 from reid import Embedder
@@ -49,8 +50,14 @@ class Here:
         embedder = Embedder.load(device="cpu")
         self.gallery = Gallery.open(folder / "nearfar.db", model=embedder.info, create=True)
         site = Site(cameras={name: Camera(source=str(file)) for name, file in files.items()})
+        eyes, gallery = Detector(self.eyes), self.gallery
         self.watch = Watch(
-            site, folder, self.gallery, Detector(self.eyes), embedder, self.said.append
+            site,
+            folder,
+            gallery,
+            embedder,
+            self.said.append,
+            lambda links, tell: Station(eyes, embedder, gallery, links.put, tell),
         )
 
     def until(self, reached: Any, seconds: float = 15.0) -> None:
@@ -141,7 +148,7 @@ def test_who_can_not_be_told_ends_the_watch(here: Here, monkeypatch: pytest.Monk
         raise BrokenPipeError
 
     here.until(lambda: here.processed("tall") > 3)
-    monkeypatch.setattr(here.watch, "_listener", gone)
+    monkeypatch.setattr(here.watch._tell, "_listener", gone)
     here.eyes.bad = 200
     deadline = time.monotonic() + 10
     while here.watch.failure is None:

@@ -171,7 +171,8 @@ def test_no_cluster(scene_clips: dict[str, Path], tmp_path: Path) -> None:
 
 
 def test_ray_is_not_imported_without_need() -> None:
-    check = "import sys, pipeline, pipeline.cli, pipeline.processing; print('ray' in sys.modules)"
+    modules = "pipeline, pipeline.cli, pipeline.processing, pipeline.live.running"
+    check = f"import sys, {modules}; print('ray' in sys.modules)"
     said = subprocess.run(
         [sys.executable, "-c", check], capture_output=True, text=True, timeout=60, cwd=ROOT
     )
