@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -176,11 +177,9 @@ def test_windows_and_zones_over_workers(
 ) -> None:
     """Workers link the parts of a gallery on a server; all ends as in one process."""
     site = Site(zones={"inside": ["near"]}, linking=Linking(window="0.02m"))
-    with (
-        new_place("postgres", tmp_path) as place,
-        Gallery.open(processed.gallery, read_only=True) as source,
-    ):
-        with Gallery.open(place, create=True) as gallery:
+    own = copytree(processed.folder, tmp_path / "own") / processed.gallery.name
+    with new_place("postgres", tmp_path) as place:
+        with Gallery.open(own) as source, Gallery.open(place, create=True) as gallery:
             copy(source, gallery)
         with monkeypatch.context() as patched:
             patched.delattr(linking, "link_stored")
