@@ -60,7 +60,8 @@ models = Models(None, None, "cpu")
 def over(address, engine, sources):
     if address == "none":
         return engine.run(sources)
-    return spread.over_workers(address, models, engine, sources)
+    with Workers(address, models) as workers:
+        return spread.over_workers(workers, engine, sources)
 if warm:
     with Gallery.open(warm, model=model.info, create=True) as gallery:
         over(address, Engine(eyes, model, gallery), find_sources(files[:2]))

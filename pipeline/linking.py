@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from reid import Calibration
 from storage import Gallery, StoredTrack
 from tracker import (
+    Bundle,
     Constraints,
+    Identity,
     Judgements,
     Linker,
     LinkSettings,
     PairEvidence,
     Tracklet,
     link,
+    link_part,
+    link_parts,
 )
+
+from .cut import WHOLE, Cut
 
 LOOKS = 8
 """Observations of a track that the linker compares at most, spread over its time."""
@@ -67,36 +73,79 @@ def evidence_between(
     return dict(linker.identity([t.id for t in found]).evidence)
 
 
+@dataclass(frozen=True)
+class How:
+    """What a part is linked by; see `tracker.link_part`."""
+
+    calibration: Calibration
+    constraints: Constraints
+    settings: LinkSettings
+    among: int
+
+
+Over = Callable[[Sequence[list[int]], How], Iterable[list[Bundle]]]
+"""Does `link_stored` for each part, by the ids of its tracks, wherever it does."""
+
+
+def link_stored(gallery: Gallery, tracks: Sequence[int], how: How) -> list[Bundle]:
+    """Links the tracks of one part, by their ids, and stores nothing."""
+    found = gallery.browse.tracks(tracks, looks=LOOKS)
+    told = judgements(gallery, found)
+    return link_part(
+        map(tracklet, found), how.calibration, how.constraints, how.settings, told, among=how.among
+    )
+
+
 def link_gallery(
     gallery: Gallery,
     calibration: Calibration,
     constraints: Constraints,
     settings: LinkSettings,
+    cut: Cut = WHOLE,
+    over: Over | None = None,
 ) -> list[Linked]:
     """Links all tracks of a gallery and stores their identities.
 
     What a person confirmed or rejected stands above evidence and constraints.
 
+    Args:
+        cut: the parts that are linked by themselves first, if there are several.
+        over: who links them; this process, one after the other, if None.
+
     Returns:
-        Identities by number, each with its tracks in order of time.
+        Identities by number, each with its tracks in order of time and without embeddings.
     """
-    tracks = {t.id: t for t in gallery.tracks(looks=LOOKS)}
-    told = judgements(gallery, tracks.values())
-    tracklets = map(tracklet, tracks.values())
-    identities = link(tracklets, calibration, constraints, settings, told)
+    known = gallery.tracks(looks=0)
+    told = judgements(gallery, known)
+    parts = cut.parts(known, told.person)
+    if len(parts) > 1:
+        how = How(calibration, constraints, settings, len(known))
+        found = over(parts, how) if over else (link_stored(gallery, p, how) for p in parts)
+        bundles = [bundle for part in found for bundle in part]
+        identities = link_parts(bundles, calibration, constraints, settings, told)
+    else:
+        tracklets = map(tracklet, gallery.tracks(looks=LOOKS))
+        identities = link(tracklets, calibration, constraints, settings, told)
+    return _kept(gallery, identities)
+
+
+def _kept(gallery: Gallery, identities: Sequence[Identity]) -> list[Linked]:
+    """Stores identities; what they are in the gallery then."""
     assignments = {track: i for i, identity in enumerate(identities) for track in identity.tracks}
     support = {track: one.support(track) for one in identities for track in one.tracks}
     gallery.save_identities(assignments, support)
-    settled = {t.id: t.identity for t in gallery.tracks(looks=0) if t.id in tracks}
     members: dict[int, list[StoredTrack]] = defaultdict(list)
-    for track, number in settled.items():
-        if number is not None:
-            members[number].append(tracks[track])
+    settled: dict[int, int | None] = {}
+    for track in gallery.tracks(looks=0):
+        if track.id in assignments:
+            settled[track.id] = track.identity
+            if track.identity is not None:
+                members[track.identity].append(track)
     evidence: dict[int, dict[tuple[int, int], PairEvidence]] = defaultdict(dict)
     for identity in identities:
         for pair, found in identity.evidence.items():
-            number = settled[pair[0]]
-            if number is not None and number == settled[pair[1]]:
+            number = settled.get(pair[0])
+            if number is not None and number == settled.get(pair[1]):
                 evidence[number][pair] = found
     return [
         Linked(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -115,22 +117,38 @@ def process(
     if save_video:
         _spare_sources(found, folder)
     # durable: a run outlives the server of its database, and must not miss what that forgot
-    with Gallery.open(gallery, model=model.info, create=True, durable=True) as opened:
-        engine = Engine(eyes, model, opened, known, settings)
+    with ExitStack() as stack:
+        opened = stack.enter_context(
+            Gallery.open(gallery, model=model.info, create=True, durable=True)
+        )
+        engine, over = Engine(eyes, model, opened, known, settings), None
         if ray is None:
             runs = engine.run(found, progress, stop, tell)
         else:
-            from .cluster import Models, over_workers
+            from .cluster import Models, Workers, over_workers
 
-            models = Models(detector, embedder, device)
-            runs = over_workers(ray, models, engine, found, progress, stop, tell)
+            workers = stack.enter_context(Workers(ray, Models(detector, embedder, device)))
+            runs = over_workers(workers, engine, found, progress, stop, tell)
+            if place := _place_for_workers(gallery, ray):
+                over = partial(workers.link, place)
         with engine.tally.stage("link"):
-            linked = link_gallery(opened, opened.calibration, known.constraints, known.link)
+            linked = link_gallery(
+                opened, opened.calibration, known.constraints, known.link, known.cut, over
+            )
         report = _write(folder, opened, runs, linked, save_video)
     cameras = tuple(
         CameraResult(r.camera, r.session.id, r.position, r.lost, r.done, r.failure) for r in runs
     )
     return Result(tuple(linked), cameras, engine.tally, perf_counter() - started, folder, report)
+
+
+def _place_for_workers(gallery: str | Path, ray: str) -> str | None:
+    """Where workers find a gallery: on its server, or as a file if they are on this machine."""
+    if str(gallery).startswith("postgres"):
+        return str(gallery)
+    if ray != "local":
+        return None
+    return str(gallery) if "://" in str(gallery) else str(Path(gallery).resolve())
 
 
 def _recordings(site: Site, folder: Path) -> list[str]:

@@ -12,8 +12,10 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tracker import Constraints, LinkSettings
 
-from .errors import SiteError
+from .cut import Cut
+from .errors import CallError, SiteError
 from .files import can_name_files
+from .units import parse_age
 
 
 def _utc(time: datetime) -> datetime:
@@ -42,6 +44,13 @@ def _device(source: object) -> object:
     if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
         return str(int(source))
     return source
+
+
+def _age(text: object) -> float | None:
+    try:
+        return None if text is None else parse_age(str(text))
+    except CallError as error:
+        raise ValueError(str(error)) from error
 
 
 Name = Annotated[str, AfterValidator(_can_name_files)]
@@ -128,21 +137,26 @@ class Linking(_Strict):
 
     Args:
         prior: see `LinkSettings`; below the default fewer are linked, and fewer wrongly.
+        window: tracks that begin within so long are linked first, then over these windows; an age
+            like ``24h``, in seconds here. None links all at once.
     """
 
     prior: float = Field(default=LinkSettings().prior, allow_inf_nan=False)
+    window: Annotated[float | None, BeforeValidator(_age)] = Field(default=None, gt=0)
 
 
 class Site(_Strict):
     """A whole site.
 
     `overlaps` names the pairs of cameras that may see a person at the same moment. Where the key is
-    missing, any two may; an empty list says that none do.
+    missing, any two may; an empty list says that none do. `zones` names cameras that see the same
+    people, whose tracks are linked first; those in none are one more zone.
     """
 
     cameras: dict[Name, Camera] = Field(default_factory=dict)
     overlaps: list[Pair] | None = None
     travel: list[Travel] = Field(default_factory=list)
+    zones: dict[str, list[str]] = Field(default_factory=dict)
     linking: Linking = Field(default_factory=Linking)
     alerts: Alerts = Field(default_factory=Alerts)
 
@@ -150,6 +164,12 @@ class Site(_Strict):
     def link(self) -> LinkSettings:
         """What the linker is told."""
         return LinkSettings(prior=self.linking.prior)
+
+    @property
+    def cut(self) -> Cut:
+        """In which parts linking is done."""
+        zones = {camera: name for name, cameras in self.zones.items() for camera in cameras}
+        return Cut(self.linking.window, zones)
 
     @property
     def starts(self) -> dict[str, float]:
@@ -204,15 +224,25 @@ def read_site(path: Path) -> Site:
 
 
 def _check_names(site: Site, path: Path, data: Any) -> None:
-    """Every camera named in `overlaps` and `travel` must stand under `cameras`."""
-    pairs = [(("overlaps", i), p) for i, p in enumerate(site.overlaps or [])]
-    pairs += [(("travel", i), t.between) for i, t in enumerate(site.travel)]
-    for where, pair in pairs:
-        for name in pair:
+    """Every camera that is named must stand under `cameras`, and in one zone at most."""
+    named: list[tuple[tuple[Any, ...], list[str]]] = []
+    named += [(("overlaps", i), pair) for i, pair in enumerate(site.overlaps or [])]
+    named += [(("travel", i), t.between) for i, t in enumerate(site.travel)]
+    named += [(("zones", zone), cameras) for zone, cameras in site.zones.items()]
+    for where, names in named:
+        for name in names:
             if name not in site.cameras:
                 raise SiteError(
                     f"{path}, line {_line(data, where)}: {where[0]}: no camera {name!r}; "
                     f"cameras are {', '.join(site.cameras) or 'not given'}"
+                )
+    zone_of: dict[str, str] = {}
+    for zone, cameras in site.zones.items():
+        for name in cameras:
+            if zone_of.setdefault(name, zone) != zone:
+                raise SiteError(
+                    f"{path}, line {_line(data, ('zones', zone))}: zones: camera {name!r} is in "
+                    f"{zone_of[name]!r} too"
                 )
 
 

@@ -7,14 +7,16 @@ from .finish import Clock, finish
 from .follow import Follower, TrackerSettings
 from .link import Group, Linker, LinkSettings, link
 from .metrics import TrackScore, best_mapping, score_tracks
+from .parts import Bundle, link_part, link_parts
 from .refit import Judged, Refit, refit
 from .single import Tracker
 from .table import BoxTable
 from .track import Observation, State, Track
-from .tracklet import Identity, PairEvidence, Tracklet
+from .tracklet import Identity, PairEvidence, Span, Tracklet
 
 __all__ = [
     "BoxTable",
+    "Bundle",
     "Clock",
     "Constraints",
     "Follower",
@@ -27,6 +29,7 @@ __all__ = [
     "Observation",
     "PairEvidence",
     "Refit",
+    "Span",
     "State",
     "Track",
     "TrackScore",
@@ -38,6 +41,8 @@ __all__ = [
     "best_mapping",
     "finish",
     "link",
+    "link_part",
+    "link_parts",
     "overlap",
     "refit",
     "score_tracks",

@@ -56,27 +56,42 @@ class Judgements:
 
 
 class Conflicts:
-    """What keeps tracks apart; they are meant by small numbers that the caller gives."""
+    """What keeps tracks apart; they are meant by small numbers that the caller gives.
+
+    Two of them are apart where any span of the one and any of the other are.
+    """
 
     def __init__(self, constraints: Constraints) -> None:
         self._constraints = constraints
         self._cameras: dict[str, int] = {}
         self._least = np.zeros((0, 0))
-        self._camera, self._person = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        self._first, self._last = np.zeros(0), np.zeros(0)
+        self._person = np.zeros(0, np.int64)
+        self._begin, self._end = np.zeros(0), np.zeros(0)
+        self._start, self._count = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._camera, self._first, self._last = np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
+        self._used = 0
         self._apart: dict[int, set[int]] = {}
 
     def put(self, track: int, tracklet: Tracklet, person: int = 0) -> None:
         """Takes in a track, or what it has become; `person` is who it shows, 0 if nobody said."""
-        self._camera, self._person, self._first, self._last = (
-            with_room(a, track + 1) for a in (self._camera, self._person, self._first, self._last)
+        spans = tracklet.spans
+        self._person, self._begin, self._end, self._start, self._count = (
+            with_room(a, track + 1)
+            for a in (self._person, self._begin, self._end, self._start, self._count)
         )
-        if tracklet.camera not in self._cameras:
-            self._cameras[tracklet.camera] = len(self._cameras)
-            gap = self._constraints.least_gap
-            self._least = np.array([[gap(a, b) for b in self._cameras] for a in self._cameras])
-        self._camera[track], self._person[track] = self._cameras[tracklet.camera], person
-        self._first[track], self._last[track] = tracklet.first, tracklet.last
+        if self._count[track] != len(spans):
+            self._start[track], self._count[track] = self._used, len(spans)
+            self._used += len(spans)
+            self._camera, self._first, self._last = (
+                with_room(a, self._used) for a in (self._camera, self._first, self._last)
+            )
+        self._know(span.camera for span in spans)
+        self._person[track] = person
+        self._begin[track] = min(span.first for span in spans)
+        self._end[track] = max(span.last for span in spans)
+        for row, span in enumerate(spans, int(self._start[track])):
+            self._camera[row] = self._cameras[span.camera]
+            self._first[row], self._last[row] = span.first, span.last
 
     def part(self, track: int, others: Iterable[int]) -> None:
         """Keeps a track apart from others for good."""
@@ -91,16 +106,35 @@ class Conflicts:
 
     def between(self, a: Indices, b: Indices) -> NDArray[np.bool_]:
         """Whether tracks can't be of one person; `a` and `b` broadcast against each other."""
-        gap = np.maximum(
-            self._first[a] - self._last[b],
-            self._first[b] - self._last[a],
-        )
+        a, b = np.broadcast_arrays(a, b)
         told = self._person[a] * self._person[b] * (self._person[a] - self._person[b])
-        found = np.asarray((gap < self._least[self._camera[a], self._camera[b]]) | (told != 0))
+        found = np.asarray(told != 0)
+        gap = np.maximum(self._begin[a] - self._end[b], self._begin[b] - self._end[a])
+        near = np.flatnonzero(gap < self._least.max(initial=0))
+        found.flat[near[self._meet(a.flat[near], b.flat[near])]] = True
         if self._apart:
             named = np.fromiter(self._apart, np.int64)
-            a, b = np.broadcast_arrays(a, b)
             for place in np.flatnonzero(np.isin(a, named) & np.isin(b, named)):
                 if int(b.flat[place]) in self._apart[int(a.flat[place])]:
                     found.flat[place] = True
         return found
+
+    def _meet(self, a: Indices, b: Indices) -> Indices:
+        """Places of the pairs with spans that one person can't have, ``(pairs,)`` each."""
+        wide = self._count[b]
+        many = self._count[a] * wide
+        pair = np.repeat(np.arange(len(a)), many)
+        nth = np.arange(len(pair)) - np.repeat(np.cumsum(many) - many, many)
+        i = self._start[a][pair] + nth // wide[pair]
+        j = self._start[b][pair] + nth % wide[pair]
+        gap = np.maximum(self._first[i] - self._last[j], self._first[j] - self._last[i])
+        return np.asarray(pair[gap < self._least[self._camera[i], self._camera[j]]])
+
+    def _know(self, cameras: Iterable[str]) -> None:
+        """Makes room for cameras that are new."""
+        before = len(self._cameras)
+        for camera in cameras:
+            self._cameras.setdefault(camera, len(self._cameras))
+        if len(self._cameras) > before:
+            gap = self._constraints.least_gap
+            self._least = np.array([[gap(a, b) for b in self._cameras] for a in self._cameras])

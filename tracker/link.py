@@ -66,6 +66,8 @@ class Linker:
     Args:
         judgements: what people said; of tracks that come later, too. When they say something new,
             make a new linker and `start` it with the groups there are.
+        among: how many tracks there are in all, where it is to get a part of them only: there are
+            as many look-alikes as among all.
     """
 
     def __init__(
@@ -74,12 +76,13 @@ class Linker:
         constraints: Constraints | None = None,
         settings: LinkSettings | None = None,
         judgements: Judgements | None = None,
+        among: int = 0,
     ) -> None:
         self.settings = settings or LinkSettings()
         self._conflicts = Conflicts(constraints or Constraints())
         self._evidence = Evidence(calibration, self.settings.witnesses)
         self._shortlist = Shortlist(
-            self._evidence, self._conflicts, calibration, self.settings.candidates
+            self._evidence, self._conflicts, calibration, self.settings.candidates, among
         )
         self._partition = Partition(self._evidence.between, self._price, self._conflicts.between)
         self._number: dict[int, int] = {}
@@ -256,11 +259,13 @@ def link(
     constraints: Constraints | None = None,
     settings: LinkSettings | None = None,
     judgements: Judgements | None = None,
+    among: int = 0,
 ) -> list[Identity]:
     """Links all tracks of a site, as `Linker` does; neither their order nor their keys matter.
 
     Args:
         tracklets: tracks of all cameras; those without embeddings stay alone.
+        among: see `Linker`.
 
     Returns:
         Identities by their lowest key.
@@ -268,5 +273,5 @@ def link(
     Raises:
         TrackerError: when the embeddings come from two models.
     """
-    linker = Linker(calibration, constraints, settings, judgements)
+    linker = Linker(calibration, constraints, settings, judgements, among)
     return [linker.identity(group.tracks) for group in linker.update(tracklets)]

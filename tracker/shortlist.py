@@ -26,13 +26,21 @@ class Shortlist:
 
     A track stands for itself with the mean of its observations; two of them are compared at the
     lower of their highest levels, and the calibration of these levels puts all on one scale.
+
+    Args:
+        among: how many tracks there are in all, if more than it is given.
     """
 
     def __init__(
-        self, evidence: Evidence, conflicts: Conflicts, calibration: Calibration, most: int
+        self,
+        evidence: Evidence,
+        conflicts: Conflicts,
+        calibration: Calibration,
+        most: int,
+        among: int = 0,
     ) -> None:
         self._evidence, self._conflicts = evidence, conflicts
-        self._calibration, self._most = calibration, most
+        self._calibration, self._most, self._among = calibration, most, among
         self._score = np.zeros((0, most), np.float32)
         self._partner = np.zeros((0, most), np.int32)
         self._common = np.zeros(0)
@@ -86,7 +94,7 @@ class Shortlist:
         come by chance once in e^x pairs of people): what lies above are tracks of one person who
         comes by often.
         """
-        chance = np.log(2 * self._tracks / (RIVALS.start + RIVALS.stop))
+        chance = np.log(2 * max(self._tracks, self._among) / (RIVALS.start + RIVALS.stop))
         return np.asarray(np.minimum(self._common[tracks], chance))
 
     def _blocks(
@@ -150,12 +158,19 @@ class Shortlist:
         return low, high
 
     def _rivals(self, tracks: Indices) -> NDArray[np.float64]:
-        """Mean log-odds of the partners of ranks `RIVALS`, each within ``-bound..bound``."""
+        """Mean log-odds of the partners of ranks `RIVALS`, each within ``-bound..bound``; of a part
+        of the tracks, what these ranks would have among all if it is chance that makes them."""
         bound = self._calibration.bound
         odds = np.full((len(tracks), RIVALS.stop), -bound, np.float64)
         width = min(RIVALS.stop, self._most)
         odds[:, :width] = np.clip(self._score[tracks, :width], -bound, bound)
-        return np.asarray(odds[:, RIVALS].mean(axis=1))
+        if self._among <= self._tracks:
+            return np.asarray(odds[:, RIVALS].mean(axis=1))
+        last = min(RIVALS.stop, self._tracks - 1)
+        if last <= RIVALS.start:
+            return np.full(len(tracks), np.inf)
+        rarer = self._tracks / self._among * (RIVALS.start + RIVALS.stop) / (RIVALS.start + last)
+        return np.asarray(odds[:, RIVALS.start : last].mean(axis=1) - np.log(rarer))
 
 
 def _slices(indices: Indices, size: int) -> Iterator[Indices]:

@@ -5,19 +5,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from reid import Embeddings
 
 
+class Span(NamedTuple):
+    """A while in one camera; UTC in seconds."""
+
+    camera: str
+    first: float
+    last: float
+
+
 @dataclass(frozen=True)
 class Tracklet:
-    """One person in one camera for a while.
+    """One person in one camera for a while, or several such tracks that are taken as one.
 
     Args:
         key: unique among the tracklets. camera: its name. first, last: UTC in seconds.
         embeddings: some observations of the track, not copies of each other.
+        also: where else the person was, and when, if it stands for several tracks.
     """
 
     key: int
@@ -25,6 +35,12 @@ class Tracklet:
     first: float
     last: float
     embeddings: Embeddings
+    also: tuple[Span, ...] = ()
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """All that it stands for."""
+        return Span(self.camera, self.first, self.last), *self.also
 
 
 @dataclass(frozen=True)
@@ -38,18 +54,16 @@ class PairEvidence:
 
 @dataclass(frozen=True)
 class Identity:
-    """Tracks of one person, by key in ascending order, and the evidence of each linked pair."""
+    """Tracks of one person, by key in ascending order, and the evidence of the pairs of them that
+    were compared: all, unless they were linked in parts."""
 
     tracks: tuple[int, ...]
     evidence: Mapping[tuple[int, int], PairEvidence]
 
     def support(self, track: int) -> float:
         """Log-odds in nats that hold a track in this identity; 0 when it is alone."""
-        return sum(
-            self.evidence[min(track, other), max(track, other)].log_odds
-            for other in self.tracks
-            if other != track
-        )
+        pairs = ((min(track, other), max(track, other)) for other in self.tracks)
+        return sum(self.evidence[pair].log_odds for pair in pairs if pair in self.evidence)
 
 
 def by_content(tracklet: Tracklet) -> tuple[str, float, float, bytes, int]:

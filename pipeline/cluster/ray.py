@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,6 +81,7 @@ class Workers:
         join(address)
         needs: dict[str, Any] = {"num_cpus": 1, "max_retries": RETRIES}
         self._cut = ray.remote(**needs)(pieces.cut)
+        self._link = ray.remote(**needs)(work.link)
         if models.device == "cuda":
             needs["num_gpus"] = GPU_SHARE
         self._models = ray.put(models)
@@ -114,6 +115,21 @@ class Workers:
     def embed(self, *arguments: Any) -> Ref:
         """Begins `work.embed`; its arguments but the models."""
         return self._embed.remote(self._models, *arguments)
+
+    def link(self, gallery: str, parts: Sequence[list[int]], how: Any) -> Iterator[Any]:
+        """The results of `work.link` for some parts, in their order.
+
+        Raises:
+            PipelineError: the workers died time and again. StorageError: as `work.link`.
+        """
+        shared = ray.put(how)
+        refs = [self._link.remote(gallery, part, shared) for part in parts]
+        try:
+            while refs:
+                yield self.result(refs[0])
+                del refs[0]
+        finally:
+            self.cancel(refs)
 
     @staticmethod
     def ready(refs: Sequence[Ref], seconds: float) -> list[Ref]:

@@ -24,7 +24,7 @@ from ..runs import FileRun
 from ..sources import Source
 from .pieces import Piece, UnevenSource
 from .ray import Ref, Workers
-from .work import Detected, Models, Wanted
+from .work import Detected, Wanted
 
 PIECE_SECONDS = 30.0
 """Of capture time in a piece, at least: what is done again when all is lost."""
@@ -90,26 +90,17 @@ class File:
 
 
 def over_workers(
-    address: str,
-    models: Models,
+    workers: Workers,
     engine: Engine,
     sources: Sequence[Source],
     progress: Progress | None = None,
     stop: Event | None = None,
     tell: Tell = silent,
 ) -> list[FileRun]:
-    """As `Engine.run`, with the workers of a Ray cluster.
-
-    Args:
-        address: see `Workers`. models: what workers open. engine: whose gallery, settings and
-            tally are used.
-
-    Raises:
-        PipelineError: no cluster answers there.
-    """
-    with Workers(address, models) as workers:
-        patience = Patience(engine.settings.patience, tell, stop)
-        return Spread(workers, engine, patience).run(sources, progress, stop)
+    """As `Engine.run`, with the workers of a Ray cluster; `engine` is whose gallery, settings and
+    tally are used."""
+    patience = Patience(engine.settings.patience, tell, stop)
+    return Spread(workers, engine, patience).run(sources, progress, stop)
 
 
 class Spread:

@@ -1,4 +1,5 @@
-"""What a worker does with a piece of a recording; it keeps nothing but the models it opened."""
+"""What a worker does with a piece of a recording, or with tracks of a gallery; it keeps nothing but
+the models it opened."""
 
 from __future__ import annotations
 
@@ -12,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid import Embedder
+from storage import Gallery
+from tracker import Bundle
 
 from ..crops import cut_out, encode
 from ..detect import Detector
+from ..linking import How, link_stored
 from ..runs import Seen, seen_in
 from ..sources import Source
 from .pieces import Piece, frames_of
@@ -93,6 +97,16 @@ def embed(
         vectors = model.embed(crops, levels=[w.level for w in boxes]).vectors
         found += [(v, encode(c, quality)) for v, c in zip(vectors, crops, strict=True)]
     return found
+
+
+def link(gallery: str, tracks: list[int], how: How) -> list[Bundle]:
+    """Links some tracks of a gallery, by their ids, and stores nothing; `gallery` is a path or URL.
+
+    Raises:
+        StorageError: it can't be read.
+    """
+    with Gallery.open(gallery, read_only=True) as opened:
+        return link_stored(opened, tracks, how)
 
 
 def _pictures(

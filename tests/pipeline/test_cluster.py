@@ -9,14 +9,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
 
-from pipeline import PipelineError, process
+from pipeline import PipelineError, linking, process
 from pipeline.cluster import spread
-from storage import Gallery, StorageError
+from pipeline.site import Linking, Site
+from storage import Gallery, StorageError, copy
 
+from ..storage.places import new_place
 from .conftest import ROOT, Processed, damage
 
 pytest.importorskip("ray")
@@ -163,6 +166,41 @@ def test_what_can_not_be_read(cluster: Any, scene_clips: dict[str, Path], tmp_pa
     process([broken], tmp_path / "a.db", tmp_path / "a", device="cpu")
     process([broken], tmp_path / "b.db", tmp_path / "b", device="cpu", ray=cluster.address)
     assert rows(tmp_path / "b.db") == rows(tmp_path / "a.db")
+
+
+def test_windows_and_zones_over_workers(
+    cluster: Any,
+    scene_clips: dict[str, Path],
+    processed: Processed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Workers link the parts of a gallery on a server; all ends as in one process."""
+    site = Site(zones={"inside": ["near"]}, linking=Linking(window="0.02m"))
+    own = copytree(processed.folder, tmp_path / "own") / processed.gallery.name
+    with new_place("postgres", tmp_path) as place:
+        with Gallery.open(own) as source, Gallery.open(place, create=True) as gallery:
+            copy(source, gallery)
+        with monkeypatch.context() as patched:
+            patched.delattr(linking, "link_stored")
+            spread_out = process(
+                list(scene_clips.values()),
+                place,
+                tmp_path / "out",
+                site=site,
+                device="cpu",
+                ray=cluster.address,
+            ).identities
+        with Gallery.open(place) as gallery:
+            assert len(site.cut.parts(gallery.tracks(looks=0), ())) > 2
+            alone = linking.link_gallery(
+                gallery, gallery.calibration, site.constraints, site.link, site.cut
+            )
+    facts = [
+        [(one.identity, [t.id for t in one.tracks], one.evidence, one.support) for one in found]
+        for found in (alone, spread_out)
+    ]
+    assert facts[0] == facts[1]
 
 
 def test_no_cluster(scene_clips: dict[str, Path], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.linking import link_gallery
+from pipeline.cut import WHOLE, Cut
+from pipeline.linking import How, Over, link_gallery, link_stored
 from reid import Calibration, LevelSet, ModelInfo
 from storage import Gallery, ObservationRow, TrackUpdate
-from tracker import Constraints, LinkSettings
+from tracker import Bundle, Constraints, LinkSettings
 
 SIZES = (16, 16)
 CALIBRATION = Calibration(np.full((2, 2), 5.0, np.float32), np.full((2, 2), -8.0, np.float32))
@@ -37,8 +38,8 @@ def held(gallery: Gallery) -> dict[int, int | None]:
     return {t.id: t.identity for t in gallery.tracks(looks=0)}
 
 
-def relink(gallery: Gallery) -> list[tuple[int, ...]]:
-    found = link_gallery(gallery, CALIBRATION, Constraints(), LinkSettings())
+def relink(gallery: Gallery, cut: Cut = WHOLE, over: Over | None = None) -> list[tuple[int, ...]]:
+    found = link_gallery(gallery, CALIBRATION, Constraints(), LinkSettings(), cut, over)
     return sorted(tuple(sorted(t.id for t in one.tracks)) for one in found)
 
 
@@ -111,3 +112,64 @@ def test_chunks_give_what_the_whole_gives(people: list[int], stops: set[int]) ->
                     ended |= before - now - {None}
             grouped.append(relink(gallery))
     assert grouped[0] == grouped[1]
+
+
+def test_windows_end_where_the_whole_does_and_numbers_stay(gallery: Gallery) -> None:
+    """Tracks begin each two seconds; in any order of the parts all is as without windows."""
+    assert relink(gallery) == [(1, 2, 3, 4), (5,)]
+    numbers = held(gallery)
+    for window in (2.0, 5.0, 1000.0):
+        assert relink(gallery, Cut(window)) == [(1, 2, 3, 4), (5,)]
+        assert held(gallery) == numbers
+    given: list[list[int]] = []
+
+    def backwards(parts: Sequence[list[int]], how: How) -> Iterator[list[Bundle]]:
+        given.extend(parts)
+        return (link_stored(gallery, part, how) for part in reversed(parts))
+
+    assert relink(gallery, Cut(5.0), backwards) == [(1, 2, 3, 4), (5,)]
+    assert given == [[1, 2], [3, 4], [5]]
+    assert held(gallery) == numbers
+
+
+def test_one_part_is_linked_as_a_whole(gallery: Gallery) -> None:
+    def nobody(parts: Sequence[list[int]], how: How) -> list[list[Bundle]]:
+        raise AssertionError("there is one part only")
+
+    found = [
+        link_gallery(gallery, CALIBRATION, Constraints(), LinkSettings(), cut, nobody)
+        for cut in (WHOLE, Cut(1e6, {"hall": "inside"}))
+    ]
+    whole, cut = ([(one.identity, one.evidence, one.support) for one in each] for each in found)
+    assert cut == whole
+    assert len(whole[0][1]) == 6
+
+
+def test_what_people_said_stands_over_windows(gallery: Gallery) -> None:
+    relink(gallery, Cut(2.0))
+    one, other = held(gallery)[1], held(gallery)[5]
+    assert one is not None
+    assert other is not None
+    identity = gallery.people.reject(3)
+    assert relink(gallery, Cut(2.0)) == [(1, 2, 4), (3,), (5,)]
+    assert held(gallery)[3] not in (identity, None)
+    gallery.people.merge(one, [other])
+    assert relink(gallery, Cut(2.0)) == [(1, 2, 4, 5), (3,)]
+    assert gallery.check() == []
+
+
+def test_zones_and_the_cameras_of_none(gallery: Gallery) -> None:
+    for camera in ("yard", "gate"):
+        session = gallery.begin_session(camera, camera, camera, 0.0, 10.0).id
+        observe(gallery, 1, 7, range(200, 212), session)
+    tracks = gallery.tracks(looks=0)
+    assert Cut(zones={"yard": "north"}).parts(tracks, ()) == [[1, 2, 3, 4, 5, 7], [6]]
+    assert Cut(5.0, {"yard": "north"}).parts(tracks, {2, 3}) == [
+        [1],
+        [4],
+        [5],
+        [6],
+        [7],
+        [2, 3],
+    ]
+    assert relink(gallery, Cut(zones={"yard": "north"})) == [(1, 2, 3, 4, 6, 7), (5,)]

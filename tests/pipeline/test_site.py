@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cut import WHOLE, Cut
 from pipeline.errors import SiteError
 from pipeline.site import Site, read_site
 from tracker import LinkSettings
@@ -24,8 +25,11 @@ overlaps:
 travel:
   - between: [near, far]
     seconds: 4.5
+zones:
+  inside: [hall, far]
 linking:
   prior: -4
+  window: 24h
 """
 
 NOON = 1767268800.0
@@ -47,6 +51,7 @@ def test_a_good_file(path: Path) -> None:
     assert site.constraints.overlapping == {frozenset(("near", "hall"))}
     assert site.constraints.travel == {frozenset(("near", "far")): 4.5}
     assert site.link == LinkSettings(prior=-4)
+    assert site.cut == Cut(86_400.0, {"hall": "inside", "far": "inside"})
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "cameras: {}\n"])
@@ -54,6 +59,7 @@ def test_an_empty_file(path: Path, text: str) -> None:
     path.write_text(text)
     assert read_site(path) == Site()
     assert read_site(path).link == LinkSettings()
+    assert read_site(path).cut == WHOLE
 
 
 WRONG = [
@@ -81,6 +87,10 @@ WRONG = [
     ('cameras:\n  a: {start: "\x01"}\n', 2, "not YAML", "character"),
     ("a: 1\n---\nb: 1\n", 2, "not YAML", "another document"),
     ("linking:\n  prior: .nan\n", 2, "linking.prior", "finite"),
+    ("linking:\n  window: 24\n", 2, "linking.window", "write 90m, 12h, 30d or 8w"),
+    ("linking:\n  window: 0h\n", 2, "linking.window", "greater than 0"),
+    ("cameras: {a: {}}\nzones:\n  north: [a, b]\n", 3, "zones", "no camera 'b'"),
+    ("cameras: {a: {}}\nzones:\n  n: [a]\n  s: [a]\n", 4, "zones", "'a' is in 'n' too"),
     ("- a\n- b\n", 1, "the whole file", "keys and values"),
     ("just words\n", 1, "the whole file", "keys and values"),
 ]

@@ -50,6 +50,20 @@ def test_a_small_set_and_a_cost(tmp_path: Path) -> None:
     assert (tmp_path / "cost.png").stat().st_size > 1000
 
 
+def test_parts_beside_the_whole() -> None:
+    script = str(Path(SCRIPT).with_name("linking_parts.py"))
+    call = [sys.executable, script, "--random", "60", "--cost", "60", "--json"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    ways = facts.pop("random: 60 tracks of 6 people")
+    assert set(ways) == {"whole", "2 windows", "4 windows", "10 windows", "2 zones", "3 zones"}
+    assert all(0.5 < one["f1"] <= 1 for one in ways.values())
+    assert ways["2 windows"]["bundles"] < ways["10 windows"]["bundles"] < 60
+    assert set(facts) == {"60, whole", "60, windows"}
+    assert all(one["peak_mb"] >= one["before_mb"] > 20 for one in facts.values())
+
+
 def test_the_truth_of_the_campus_clips() -> None:
     views: dict[int, set[str]] = defaultdict(set)
     for file in sorted(TRUTH.glob("*.txt")):
