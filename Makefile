@@ -9,10 +9,14 @@ export OMP_NUM_THREADS ?= 2
 demo: $(VENV)/.runtime
 	$(BIN)/nearfar demo --out demo
 
-# Two workers, one of which waits most of the time (tests/conftest.py): so a thread is enough for each.
+# Tests of programs in real time, which wait more than they work, run beside all others.
+WAITING := tests/live tests/console tests/pipeline/test_cluster.py tests/pipeline/test_holding.py
+
 test: export OMP_NUM_THREADS := 1
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 25
+	@$(BIN)/python -m pytest --durations 15 $(WAITING) > waiting.log 2>&1 & beside=$$!; \
+	$(BIN)/python -m pytest --durations 15 $(WAITING:%=--ignore %); failed=$$?; \
+	wait $$beside || failed=$$?; cat waiting.log; rm waiting.log; exit $$failed
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
