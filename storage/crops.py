@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -18,12 +17,10 @@ from sqlalchemy import Connection, delete, insert, select
 
 from . import schema, sqlite
 from .errors import GalleryDamaged, GalleryReadOnly, StorageError
+from .threads import side_by_side
 
 IN_LIST = 10_000
 """The most hashes in one query."""
-
-SYNCED_AT_ONCE = 8
-"""Files that wait for the disk side by side, since it takes several in one go."""
 
 
 def hash_of(jpeg: bytes) -> str:
@@ -264,6 +261,4 @@ def _sync(paths: Collection[Path]) -> None:
         finally:
             os.close(handle)
 
-    with ThreadPoolExecutor(min(SYNCED_AT_ONCE, max(1, len(paths)))) as pool:
-        for _ in pool.map(one, paths):
-            pass
+    side_by_side(one, list(paths))

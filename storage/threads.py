@@ -14,12 +14,20 @@ Result = TypeVar("Result")
 MOST = 8
 """Threads beyond which memory, not the cores, sets the pace."""
 
+WAITING = 8
+"""Threads that wait for the disk side by side, since it takes several calls in one go."""
+
 
 def spread(call: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
     """Results of all tasks in order; `call` must not spread work itself."""
     if len(tasks) < 2 or cores() < 2:
         return [call(task) for task in tasks]
-    return list(_pool(os.getpid()).map(call, tasks))
+    return list(_pool(os.getpid(), "search", cores()).map(call, tasks))
+
+
+def side_by_side(call: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
+    """As `spread`, of calls that wait for the disk."""
+    return list(_pool(os.getpid(), "disk", WAITING).map(call, tasks))
 
 
 @cache
@@ -33,6 +41,6 @@ def cores() -> int:
 
 
 @cache
-def _pool(process: int) -> ThreadPoolExecutor:
+def _pool(process: int, name: str, threads: int) -> ThreadPoolExecutor:
     """One for each process: threads don't survive a fork."""
-    return ThreadPoolExecutor(cores(), thread_name_prefix="search")
+    return ThreadPoolExecutor(threads, thread_name_prefix=name)
