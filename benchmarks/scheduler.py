@@ -204,10 +204,10 @@ def draw(rows: Sequence[Facts], asked: argparse.Namespace) -> None:
     first = rows[0]["cameras in real time"] / workers[0]
     left.loglog(workers, [first * n for n in workers], "--", color="#999999", label="ideal")
     left.loglog(workers, [row["cameras in real time"] for row in rows], "o-", color="#345995")
-    left.set_ylabel(f"cameras of {FPS} frames a second in real time")
+    left.set_ylabel(f"cameras in real time ({FPS} frames/s)")
     left.legend()
     right.semilogx(workers, [row["calling process busy"] for row in rows], "o-", color="#a23b3b")
-    right.set_ylabel("share of time the calling process is busy")
+    right.set_ylabel("calling process busy")
     right.set_ylim(0, 1.05)
     for place in (left, right):
         place.set_xlabel("workers of one core")
