@@ -32,6 +32,12 @@ def url(gallery: Gallery, embedder: Embedder) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def page(url: str, page: Page) -> Page:
+    """A page that is closed before its server, of which it may still want pictures."""
+    return page
+
+
 def picture(tmp_path: Path, image: np.ndarray) -> Path:
     file = tmp_path / "picture.png"
     file.write_bytes(png(image))
