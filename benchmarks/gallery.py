@@ -60,6 +60,7 @@ from benchmarks.gallery_rows import (  # noqa: E402
     PER_TRACK,
     Kind,
     a_model,
+    resident,
     the_queries,
     timed,
     vectors_of,
@@ -69,14 +70,6 @@ from reid import Embeddings  # noqa: E402
 from storage import Gallery  # noqa: E402
 from storage.search import PIECE  # noqa: E402
 from storage.threads import spread  # noqa: E402
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) * 1024
-    raise OSError("no VmRSS")
 
 
 def needed_bytes(gallery: Gallery, level: int) -> float:

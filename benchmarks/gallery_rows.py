@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter, sleep
 
 import numpy as np
@@ -104,3 +105,11 @@ def timed(call: Callable[[int], object], n: int) -> dict[str, float]:
         call(i)
         spent.append(1e3 * (perf_counter() - began))
     return {"p50": float(np.median(spent)), "p99": float(np.percentile(spent, 99))}
+
+
+def resident(process: int | str = "self") -> int:
+    """Bytes of memory that a process holds; this one if no number is given."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) * 1024
+    raise OSError("no VmRSS")

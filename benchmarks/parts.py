@@ -38,6 +38,7 @@ from benchmarks.gallery_rows import (  # noqa: E402
     PER_PERSON,
     Kind,
     a_model,
+    resident,
     the_queries,
     timed,
     write,
@@ -68,14 +69,6 @@ def fill(gallery: Gallery, rows: int) -> None:
     tracks = [t.id for t in gallery.tracks(looks=0)]
     persons = max(1, rows // PER_PERSON)
     gallery.save_identities({t: t * 2654435761 % persons for t in tracks}, {})
-
-
-def resident(process: int) -> int:
-    """Bytes of memory that a process holds."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) * 1024
-    raise OSError("no VmRSS")
 
 
 def holders(cluster: Cluster) -> list[int]:

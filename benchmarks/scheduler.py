@@ -40,6 +40,7 @@ from pipeline.engine import Tally, silent  # noqa: E402
 from pipeline.patience import Patience  # noqa: E402
 
 Facts = dict[str, Any]
+WORKERS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
 BOX = SimpleNamespace(frame=0, box=(0.0, 0.0, 10.0, 30.0), level=1)
 """An observation of which an embedding is wanted."""
 
@@ -235,9 +236,6 @@ def main() -> None:
     if asked.png:
         draw(rows, asked)
     print(json.dumps(rows, indent=2) if asked.json else table(rows))
-
-
-WORKERS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
 
 
 def table(rows: Sequence[Facts]) -> str:

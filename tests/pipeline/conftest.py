@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -88,6 +89,20 @@ class RedFigures:
 
 packaged_load = Detector.__dict__["load"]
 """What `red_eyes` replaces."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Ray's head node without workers, and two nodes with one each."""
+    from ray.cluster_utils import Cluster
+
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        for _ in range(2):
+            started.add_node(num_cpus=1)
+        yield started
+    finally:
+        started.shutdown()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -29,20 +28,6 @@ RUN = (
     "process(sys.argv[4:], sys.argv[1], sys.argv[2], device='cpu', ray=sys.argv[3])"
 )
 Rows = dict[str, list[tuple[Any, ...]]]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Ray's head node without workers, and two nodes with one each."""
-    from ray.cluster_utils import Cluster
-
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    try:
-        for _ in range(2):
-            started.add_node(num_cpus=1)
-        yield started
-    finally:
-        started.shutdown()
 
 
 @pytest.fixture(autouse=True)

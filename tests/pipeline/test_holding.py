@@ -28,20 +28,6 @@ pytest.importorskip("ray")
 from pipeline.cluster import holding
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Ray's head node without cores, and two nodes with one each."""
-    from ray.cluster_utils import Cluster
-
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    try:
-        for _ in range(2):
-            started.add_node(num_cpus=1)
-        yield started
-    finally:
-        started.shutdown()
-
-
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[str]:
     """A filled gallery on PostgreSQL."""

@@ -27,6 +27,25 @@ def tracklet(
     return Tracklet(key, camera, first, first + 3 if last is None else last, embeddings)
 
 
+def site(seed: int, silent: int = 0) -> list[Tracklet]:
+    """Tracks of a minute by three cameras; the first `silent` of them have no looks."""
+    generator = np.random.default_rng(seed)
+    tracks = [
+        tracklet(
+            key,
+            f"c{generator.integers(3)}",
+            float(generator.uniform(0, 60)),
+            who=int(generator.integers(6)),
+            level=int(generator.integers(1, 4)),
+            noise=float(generator.choice((0.1, 0.6))),
+        )
+        for key in range(24)
+    ]
+    none = Embeddings.empty(SIZES)
+    unheard = [Tracklet(t.key, t.camera, t.first, t.last, none) for t in tracks[:silent]]
+    return unheard + tracks[silent:]
+
+
 def groups(
     tracklets: list[Tracklet], constraints: Constraints | None = None
 ) -> set[tuple[int, ...]]:

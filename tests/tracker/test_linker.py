@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reid import Calibration, Embeddings
 from tracker import Constraints, Judgements, Linker, LinkSettings, TrackerError, Tracklet, link
 
-from .people import CALIBRATION, allowed, tracklet
+from .people import CALIBRATION, allowed, site, tracklet
 
 Groups = set[tuple[int, ...]]
 
@@ -39,21 +39,6 @@ class Kept:
         for key, group in self.of.items():
             assert all(self.of[other] == group for other in group), key
         return set(self.of.values())
-
-
-def site(seed: int, n: int = 24) -> list[Tracklet]:
-    generator = np.random.default_rng(seed)
-    return [
-        tracklet(
-            key,
-            f"c{generator.integers(3)}",
-            float(generator.uniform(0, 60)),
-            who=int(generator.integers(6)),
-            level=int(generator.integers(1, 4)),
-            noise=float(generator.choice((0.1, 0.6))),
-        )
-        for key in range(n)
-    ]
 
 
 @settings(max_examples=30, deadline=None)

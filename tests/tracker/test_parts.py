@@ -21,31 +21,13 @@ from tracker import (
 from tracker.constraints import Conflicts
 from tracker.parts import LOOKS
 
-from .people import CALIBRATION, SIZES, allowed, tracklet
+from .people import CALIBRATION, SIZES, allowed, site, tracklet
 
 SITES = (
     Constraints(),
     Constraints(frozenset()),
     Constraints(frozenset({frozenset(("c0", "c1"))}), {frozenset(("c0", "c2")): 8.0}),
 )
-
-
-def site(seed: int, n: int = 24) -> list[Tracklet]:
-    """Tracks of a minute; some have no looks."""
-    generator = np.random.default_rng(seed)
-    tracks = [
-        tracklet(
-            key,
-            f"c{generator.integers(3)}",
-            float(generator.uniform(0, 60)),
-            who=int(generator.integers(6)),
-            level=int(generator.integers(1, 4)),
-            noise=float(generator.choice((0.1, 0.6))),
-        )
-        for key in range(n)
-    ]
-    none = Embeddings.empty(SIZES)
-    return [Tracklet(t.key, t.camera, t.first, t.last, none) for t in tracks[:2]] + tracks[2:]
 
 
 def bundles_of(
@@ -103,7 +85,7 @@ def test_a_person_at_the_border_of_two_windows_is_one() -> None:
 def test_constraints_hold_over_all_parts_in_any_order(
     seed: int, window: float, constraints: Constraints, random: object
 ) -> None:
-    tracks = site(seed)
+    tracks = site(seed, silent=2)
     parts = bundles_of(tracks, window, constraints)
     found = groups(parts, constraints)
     assert sorted(key for group in found for key in group) == list(range(len(tracks)))
@@ -127,7 +109,7 @@ def test_constraints_hold_over_all_parts_in_any_order(
 def test_what_people_said_stands_over_all_parts(
     seed: int, window: float, person: dict[int, int], apart: list[tuple[int, int]]
 ) -> None:
-    tracks = site(seed)
+    tracks = site(seed, silent=2)
     told = Judgements(person, [(a, b) for a, b in apart if a != b])
     found = groups(bundles_of(tracks, window, judgements=told), judgements=told)
     home = {key: group for group in found for key in group}
