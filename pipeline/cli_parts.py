@@ -11,7 +11,7 @@ from .cli_options import Json, Place
 from .terminal import one_line_errors, print_json
 
 if TYPE_CHECKING:
-    from .cluster.holding import Held
+    from .cluster.holding import HeldPart
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +57,7 @@ def spread(
         _print(held)
 
 
-def _print(held: list[Held]) -> None:
+def _print(held: list[HeldPart]) -> None:
     from rich.console import Console
     from rich.table import Table
 

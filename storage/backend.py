@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -68,6 +69,9 @@ class Backend(Protocol):
 
     def raise_id(self, connection: Connection, table: Table, id_: int) -> None:
         """Has a table give out ids above this one from now on."""
+
+    def make_room(self, connection: Connection, observations: Iterable[int]) -> None:
+        """Makes the place for vectors of these observations, before they are written."""
 
     def export(self, connection: Connection) -> str:
         """A name for the state that a transaction sees, for those of other programs while it lasts.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, LargeBinary, Table, select
 
 from . import audit, rows, schema
+from .backend import Backend
 from .crops import Crops
 from .database import REVISIONS
 from .errors import GalleryDamaged, GalleryTooNew, NotAGallery, StorageError
@@ -48,7 +49,7 @@ def copy(source: Gallery, target: Gallery) -> Contents:
     source.audit.note("copy", {"to": target._database.name})
     with source._database.read() as old, target._database.write() as new:
         chunks = ((table, rows.read(old, table)) for table in rows.tables())
-        found = _fill(new, chunks)
+        found = _fill(new, target._database.backend, chunks)
         _add_pictures(new, target._crops, lambda sha: source._crops.read(old, sha))
         for table in rows.tables():
             highest = source._database.backend.highest_id(old, table)
@@ -90,7 +91,7 @@ def import_(folder: Path, gallery: Gallery) -> Contents:
         chunks = (
             (table, _csv_rows(folder / f"{table.name}.csv", table)) for table in rows.tables()
         )
-        found = _fill(connection, chunks)
+        found = _fill(connection, gallery._database.backend, chunks)
         for name, told in manifest["tables"].items():
             if found[name] != Digest(told["rows"], told["sha256"]):
                 raise GalleryDamaged(
@@ -138,12 +139,17 @@ def _export(connection: Connection, gallery: Gallery, folder: Path) -> Contents:
 
 
 def _fill(
-    connection: Connection, content: Iterator[tuple[Table, Iterator[Sequence[Row]]]]
+    connection: Connection,
+    backend: Backend,
+    content: Iterator[tuple[Table, Iterator[Sequence[Row]]]],
 ) -> dict[str, Digest]:
     found = {}
     for table, chunks in content:
         hasher = rows.Hasher()
-        rows.write(connection, table, hasher.through(chunks))
+        for chunk in hasher.through(chunks):
+            if table.name == schema.Embedding.__tablename__:
+                backend.make_room(connection, (row[0] for row in chunk))
+            rows.write(connection, table, chunk)
         found[table.name] = hasher.digest
     return found
 

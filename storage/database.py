@@ -13,7 +13,7 @@ from .backend import Backend, open_backend
 from .errors import GalleryReadOnly, GalleryTooNew, NotAGallery
 
 VERSION_TABLE = "nearfar_schema"
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """The revisions in `migrations`, oldest first; the last is what this program reads and writes."""
 
 

@@ -314,7 +314,9 @@ class Gallery:
             writing.advance(
                 connection, session_id, position, frames_lost, state, checkpoint, failure
             )
-            return writing.add(connection, session_id, batch, self._crops, self._model_id)
+            return writing.add(
+                connection, session_id, batch, self._crops, self._model_id, self._database.backend
+            )
 
     def save_identities(
         self, assignments: Mapping[int, Hashable | None], evidence: Mapping[int, float]

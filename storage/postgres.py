@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from threading import Lock
 from typing import Any
@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from . import schema
+from . import partitions, schema
 from .backend import Claim
 from .errors import (
     GalleryClaimed,
@@ -187,6 +187,10 @@ class Postgres:
             name = func.pg_get_serial_sequence(table.name, "id")
             connection.execute(select(func.setval(name, id_)))
 
+    def make_room(self, connection: Connection, observations: Iterable[int]) -> None:
+        """See `backend.Backend.make_room`."""
+        partitions.make_room(connection, observations)
+
     def export(self, connection: Connection) -> str:
         """See `backend.Backend.export`."""
         return str(connection.scalar(select(func.pg_export_snapshot())))
@@ -200,7 +204,12 @@ class Postgres:
         )
 
     def vacuum(self) -> None:
-        """Writes the tables anew without removed rows; holds up everybody else meanwhile."""
+        """Drops what is empty and writes the rest anew without removed rows.
+
+        One table or partition at a time, which nobody else can use meanwhile.
+        """
+        with self.writer.begin() as connection:
+            partitions.drop_empty(connection)
         alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         with alone.connect() as connection:
             connection.exec_driver_sql("VACUUM (FULL, ANALYZE)")

@@ -63,12 +63,11 @@ def read(connection: Connection, table: Table) -> Iterator[Sequence[Row]]:
             yield [tuple(row) for row in chunk]
 
 
-def write(connection: Connection, table: Table, chunks: Iterable[Sequence[Row]]) -> None:
+def write(connection: Connection, table: Table, some: Sequence[Row]) -> None:
     """Adds rows as they are, with their ids."""
     names = [column.name for column in table.columns]
-    for chunk in chunks:
-        if chunk:
-            connection.execute(insert(table), [dict(zip(names, r, strict=True)) for r in chunk])
+    if some:
+        connection.execute(insert(table), [dict(zip(names, r, strict=True)) for r in some])
 
 
 def digest(connection: Connection, table: Table) -> Digest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,9 @@ class Sqlite:
         if not connection.execute(known, row).rowcount:
             new = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :id)")
             connection.execute(new, row)
+
+    def make_room(self, connection: Connection, observations: Iterable[int]) -> None:
+        """Nothing: a file has room."""
 
     def export(self, connection: Connection) -> str:
         """Raises StorageError: only a server shows one state to several programs."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from reid import ModelInfo
 
 from . import counters, reading, schema, vectors
+from .backend import Backend
 from .crops import Crops, hash_of
 from .errors import NotStored, StorageError
 from .records import ObservationRow, Session, TrackUpdate
@@ -156,6 +157,7 @@ def add(
     batch: Batch,
     crops: Crops,
     model_id: int | None,
+    backend: Backend,
 ) -> dict[int, int]:
     """Writes the rows of a batch and its pictures; returns the tracks' ids by their numbers."""
     rows = batch.rows
@@ -195,6 +197,7 @@ def add(
         if vector is not None
     ]
     if embedded:
+        backend.make_room(connection, observations)
         connection.execute(insert(schema.Embedding), embedded)
     return ids
 

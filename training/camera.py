@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +15,32 @@ from numpy.typing import NDArray
 
 from reid import LevelSet
 
-from .augment import training_input
+from .augment import Image, training_input
 from .datasets import Crop
 from .errors import TrainingError
 from .learner import Batch
 from .recipe import Recipe
+from .recombined import VIEWS, Recombined
 from .teacher import teacher_vectors
 
 RENDERED_A_SEED, RENDERED_VIEWS = 60, 14
 """Rendered people of one seed, and pictures of each."""
+ONE_IN = 3
+"""Of so many people in a batch one is put together from others, where there are such people."""
 
 
 @dataclass
 class Data:
-    """Training crops with the teacher's vectors: ``float32 (N, D)``, zero where it has no say."""
+    """Training crops with the teacher's vectors: ``float32 (N, D)``, zero where it has no say.
+
+    Args:
+        recombined: people put together from the crops, and what the teacher says of them,
+            ``float32 (P, VIEWS, D)``.
+    """
 
     crops: list[Crop]
     teacher: NDArray[np.float32]
+    recombined: tuple[Recombined, NDArray[np.float32]] | None = None
     by_identity: list[list[int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,28 +78,50 @@ class CameraBatches:
         self.steps = math.ceil(len(data.crops) / (recipe.persons * recipe.views))
         """Steps of an epoch: each crop comes once, on average."""
 
-    def batch(self, step: int) -> Batch:
-        """The batch of step `step`, the same at each call."""
-        r, data = self.recipe, self._data
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
+        """The part of process `rank` of `world` in the batch of step `step`, always the same.
+
+        People put together from others come last of each `ONE_IN`; they have identities below 0.
+        """
+        r = self.recipe
         random = np.random.default_rng((r.seed, step))
-        images, level, identity, rows = [], [], [], []
-        for person in random.choice(self.identities, r.persons, replace=False):
-            of_person = data.by_identity[person]
-            for i in random.choice(of_person, r.views, replace=len(of_person) < r.views):
-                image, k = training_input(
-                    data.crops[i].image, self._levels, r.size, random, r.erase
-                )
-                images.append(image)
+        who = random.choice(self.identities, r.persons, replace=False)
+        if self._data.recombined:
+            made = random.choice(len(self._data.recombined[1]), r.persons)
+            last = np.arange(r.persons) % ONE_IN == ONE_IN - 1
+            who = np.where(last, -1 - made, who)
+        images, level, teacher, picture = [], [], [], []
+        for place in range(rank * r.persons // world, (rank + 1) * r.persons // world):
+            random = np.random.default_rng((r.seed, step, place))
+            for image, vector, number in self._views(int(who[place]), random):
+                seen, k = training_input(image, self._levels, r.size, random, r.erase)
+                images.append(seen)
                 level.append(k)
-                identity.append(person)
-                rows.append(i)
+                teacher.append(vector)
+                picture.append(number)
+        mine = who[rank * r.persons // world : (rank + 1) * r.persons // world]
         return Batch(
             torch.from_numpy(np.stack(images)),
             torch.tensor(level),
-            torch.tensor(identity),
-            torch.tensor(rows),
-            torch.from_numpy(data.teacher[rows]),
+            torch.from_numpy(np.repeat(mine, r.views)),
+            torch.tensor(picture),
+            torch.from_numpy(np.stack(teacher)),
         )
+
+    def _views(
+        self, person: int, random: np.random.Generator
+    ) -> Iterator[tuple[Image, NDArray[np.float32], int]]:
+        """Pictures of a person, what the teacher says of each, and its number."""
+        data, views = self._data, self.recipe.views
+        if person >= 0:
+            of_person = data.by_identity[person]
+            for i in random.choice(of_person, views, replace=len(of_person) < views):
+                yield data.crops[i].image, data.teacher[i], int(i)
+        elif data.recombined:
+            people, vectors = data.recombined
+            for view in random.choice(VIEWS, views, replace=views > VIEWS):
+                number = (person + 1) * VIEWS - int(view) - 1
+                yield people.picture(-1 - person, int(view)), vectors[-1 - person, view], number
 
 
 def with_teacher(crops: Sequence[Crop], teacher: Path | None, cache: Path) -> Data:
@@ -104,24 +136,44 @@ def with_teacher(crops: Sequence[Crop], teacher: Path | None, cache: Path) -> Da
             vectors.append(np.zeros((len(of_set), 0), np.float32))
             continue
         file = cache / f"{teacher.stem}-{name}-{len(of_set)}.npy"
-        if not file.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            np.save(file, teacher_vectors(teacher, of_set))
-        vectors.append(np.load(file).astype(np.float32))
+        vectors.append(_kept(file, teacher, (c.image for c in of_set)))
     return Data(kept, np.concatenate(vectors))
 
 
-def with_rendered(data: Data, people: int, cache: Path, first_seed: int = 1000) -> Data:
-    """`data` and rendered people, of whom the teacher says nothing; pictures kept under `cache`."""
-    crops: list[Crop] = []
+def with_recombined(data: Data, people: int, teacher: Path, cache: Path) -> Data:
+    """`data` and so many people put together from its crops; what the teacher says is kept."""
+    made = Recombined(data.crops)
+    names = hashlib.sha256("\n".join(f"{c.identity} {c.name}" for c in data.crops).encode())
+    file = cache / f"{teacher.stem}-recombined-{people}-{names.hexdigest()[:8]}.npy"
+    pictures = (made.picture(i, view) for i in range(people) for view in range(VIEWS))
+    vectors = _kept(file, teacher, pictures)
+    return replace(data, recombined=(made, vectors.reshape(people, VIEWS, -1)))
+
+
+def _kept(file: Path, teacher: Path, pictures: Iterable[Image]) -> NDArray[np.float32]:
+    """The teacher's vectors of pictures, from `file` where they were made before."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, teacher_vectors(teacher, pictures))
+    return np.asarray(np.load(file), np.float32)
+
+
+def with_rendered(
+    data: Data, people: int, teacher: Path | None, cache: Path, first_seed: int = 1000
+) -> Data:
+    """`data` and rendered people; their pictures and vectors are kept under `cache`."""
+    crops, vectors = list(data.crops), [data.teacher]
     for seed in range(first_seed, first_seed + math.ceil(people / RENDERED_A_SEED)):
         images = _rendered(seed, cache)
         crops += [
             Crop(image, f"rendered/train/{seed}-{i // RENDERED_VIEWS}", i % RENDERED_VIEWS)
             for i, image in enumerate(images)
         ]
-    silent = np.zeros((len(crops), data.teacher.shape[1]), np.float32)
-    return Data([*data.crops, *crops], np.concatenate([data.teacher, silent]))
+        if teacher:
+            vectors.append(_kept(cache / f"{teacher.stem}-{seed}.npy", teacher, images))
+        else:
+            vectors.append(np.zeros((len(images), 0), np.float32))
+    return replace(data, crops=crops, teacher=np.concatenate(vectors))
 
 
 def _rendered(seed: int, cache: Path) -> NDArray[np.uint8]:

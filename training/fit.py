@@ -12,7 +12,7 @@ import torch
 
 from reid import ReidError
 
-from .camera import CameraBatches, held_out, with_rendered, with_teacher
+from .camera import CameraBatches, held_out, with_recombined, with_rendered, with_teacher
 from .datasets import Crop
 from .errors import TrainingError
 from .protocol import Split, split_identities
@@ -45,10 +45,16 @@ def choose_device(device: str) -> torch.device:
 
 @dataclass(frozen=True)
 class Extras:
-    """What the recipe ``camera`` trains with besides crops: a teacher, and rendered people."""
+    """What the recipe ``camera`` trains with besides crops.
+
+    Args:
+        teacher: network to distil from. rendered: people to render. recombined: people to put
+            together from others, of whom the teacher speaks.
+    """
 
     teacher: Path | None = None
     rendered: int = 0
+    recombined: int = 0
 
 
 def fit(
@@ -95,11 +101,15 @@ def _source(
     extras = extras or Extras()
     if not run.recipe.camera:
         if extras != Extras():
-            raise TrainingError("only the recipe camera takes a teacher or rendered people")
+            raise TrainingError("only the recipe camera takes a teacher or people who never were")
         return RateBatches(crops, run.recipe, device, run.kernel)
     data = with_teacher(crops, extras.teacher, out.parent / "teacher")
+    if extras.recombined:
+        if extras.teacher is None:
+            raise TrainingError("--recombined needs a --teacher, to say whom they are like")
+        data = with_recombined(data, extras.recombined, extras.teacher, out.parent / "teacher")
     if extras.rendered:
-        data = with_rendered(data, extras.rendered, out.parent / "rendered")
+        data = with_rendered(data, extras.rendered, extras.teacher, out.parent / "rendered")
     return CameraBatches(data, run.recipe)
 
 

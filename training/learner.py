@@ -26,7 +26,7 @@ class Batch:
 
     Args:
         images: ``uint8 (N, H, W, 3)`` BGR. level: ``int64 (N,)`` in 1..m.
-        identity: ``int64 (N,)`` in 0..C-1.
+        identity: ``int64 (N,)`` in 0..C-1; below 0 for people who are no class.
         picture: ``int64 (N,)``, equal for copies of one picture.
         teacher: ``float32 (N, D)`` unit vectors, zero where the teacher has no say.
     """
@@ -78,7 +78,8 @@ class Learner(nn.Module):
         level = batch.level if r.varying_length else torch.ones_like(batch.level)
         losses = {}
         if self.identity is not None:
-            losses["identity"] = r.identity * self.identity(z, batch.identity)
+            named = batch.identity >= 0
+            losses["identity"] = r.identity * self.identity(z[named], batch.identity[named])
         if self.verification is not None:
             a, b = pairs(len(z), r.views, z.device)
             same = batch.identity[a] == batch.identity[b]

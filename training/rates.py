@@ -116,8 +116,8 @@ class RateBatches:
         self.steps = math.ceil(len(crops) / (recipe.persons * recipe.views))
         """Steps of an epoch: each picture comes once, on average; a copy counts."""
 
-    def batch(self, step: int) -> Batch:
-        """The batch of step `step`, the same at each call."""
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
+        """The part of process `rank` of `world` in the batch of step `step`, always the same."""
         r = self.recipe
         random = np.random.default_rng((r.seed, step))
         who = random.choice(self.identities, r.persons, replace=False)
@@ -137,7 +137,7 @@ class RateBatches:
             torch.from_numpy(identity).to(device),
             torch.from_numpy(picture).to(device),
             torch.zeros(len(picture), 0, device=device),
-        )
+        ).part(rank, world)
 
     def _draw(self, person: int, n: int, random: np.random.Generator) -> NDArray[np.int64]:
         """`n` pictures of a person, each as often as any other."""

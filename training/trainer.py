@@ -42,7 +42,7 @@ class Source(Protocol):
     identities: int
     teacher: int
 
-    def batch(self, step: int) -> Batch: ...
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch: ...
 
 
 def stage_of(recipe: Recipe, step: int, total: int) -> int:
@@ -120,7 +120,7 @@ class Trainer:
         """Trains to the end, one yielded step number at a time; `told` hears of each epoch."""
         steps = range(self.step_number, self.total)
         stage, module = -1, None
-        for batch in ahead(self.source.batch(step) for step in steps):
+        for batch in ahead(self.source.batch(step, self.rank, self.world) for step in steps):
             if (now := stage_of(self.recipe, self.step_number, self.total)) != stage:
                 stage = now
                 enter_stage(self.network, self.recipe, stage)
@@ -147,7 +147,7 @@ class Trainer:
         rate = learning_rate(self.recipe, self.step_number, self.total)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        losses = module(batch.part(self.rank, self.world).to(self.device))
+        losses = module(batch.to(self.device))
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
         self.optimiser.step()

@@ -60,6 +60,9 @@ def train(
     rendered: Annotated[
         int, typer.Option(help="rendered people to add, in sixties (recipe camera)")
     ] = 0,
+    recombined: Annotated[
+        int, typer.Option(help="people to put together from others (recipe camera, --teacher)")
+    ] = 0,
     seed: Seed = 0,
     device: DeviceOption = "auto",
 ) -> None:
@@ -102,7 +105,7 @@ def train(
         full_height=full_height(crops),
     )
     with processes(), EpochBar() as bar:
-        fit(crops, run, out, chosen_device, bar.update, Extras(teacher, rendered))
+        fit(crops, run, out, chosen_device, bar.update, Extras(teacher, rendered, recombined))
     if first_process():
         typer.echo(
             f"{len(crops)} pictures of {len({c.identity for c in crops})} people, "

@@ -87,7 +87,7 @@ class Holders:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldPart:
     """A part, its rows when the gallery was cut, and the id of the node that holds it."""
 
     part: Part
@@ -95,7 +95,7 @@ class Held:
     node: str
 
 
-def spread(address: str, place: str, parts: int | None, window: float) -> list[Held]:
+def spread(address: str, place: str, parts: int | None, window: float) -> list[HeldPart]:
     """Cuts a gallery into parts, and has the nodes of a cluster read them into memory.
 
     Whoever held parts of it before on this cluster ends.
@@ -115,7 +115,7 @@ def spread(address: str, place: str, parts: int | None, window: float) -> list[H
         holders = Holders(place, plan, gallery.model)
         try:
             gallery.in_parts(plan.parts, holders.ask).warm()
-            return list(map(Held, plan.parts, plan.rows, holders.nodes()))
+            return list(map(HeldPart, plan.parts, plan.rows, holders.nodes()))
         except BaseException:
             _end(gallery)
             raise

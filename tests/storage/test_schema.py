@@ -33,7 +33,11 @@ def clauses(sql: str) -> set[str]:
 
 def differences(connection: Connection) -> list[object]:
     """What Alembic would change to have the tables that the models describe."""
-    options = {"version_table": VERSION_TABLE, "compare_type": True}
+    options = {
+        "version_table": VERSION_TABLE,
+        "compare_type": True,
+        "include_object": lambda thing, name, *_: "_until_" not in name,
+    }
     context = MigrationContext.configure(connection, opts=options)
     return compare_metadata(context, Base.metadata)
 
