@@ -83,7 +83,7 @@ class CameraBatches:
 
         People put together from others come last of each `ONE_IN`; they have identities below 0.
         """
-        r = self.recipe
+        r, size = self.recipe, self._size_at(step)
         random = np.random.default_rng((r.seed, step))
         who = random.choice(self.identities, r.persons, replace=False)
         if self._data.recombined:
@@ -94,7 +94,7 @@ class CameraBatches:
         for place in range(rank * r.persons // world, (rank + 1) * r.persons // world):
             random = np.random.default_rng((r.seed, step, place))
             for image, vector, number in self._views(int(who[place]), random):
-                seen, k = training_input(image, self._levels, r.size, random, r.erase)
+                seen, k = training_input(image, self._levels, size, random, r.erase)
                 images.append(seen)
                 level.append(k)
                 teacher.append(vector)
@@ -107,6 +107,13 @@ class CameraBatches:
             torch.tensor(picture),
             torch.from_numpy(np.stack(teacher)),
         )
+
+    def _size_at(self, step: int) -> tuple[int, int]:
+        """Height and width of the inputs in a step."""
+        r = self.recipe
+        if step >= r.small_until * r.epochs * self.steps:
+            return r.size
+        return round(r.size[0] * 2 / 3), round(r.size[1] * 2 / 3)
 
     def _views(
         self, person: int, random: np.random.Generator

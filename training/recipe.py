@@ -38,6 +38,8 @@ class Recipe:
         copies: each picture comes twice into a batch, at rate 1 and at a random one; else once.
         camera: crops are degraded as cameras do it, at any height (`training.augment`), instead of
             shrunk by the rates.
+        small_until: share of the run in which inputs have two thirds of `size`, for half the time a
+            step (`camera`).
         normalised: whether prefixes are scaled to length one before they are compared (Eq. 2 does
             not say so).
         seed: of everything random.
@@ -74,6 +76,7 @@ class Recipe:
     erase: float = 0.0
     copies: bool = False
     camera: bool = False
+    small_until: float = 0.0
     normalised: bool = False
     seed: int = 0
 
@@ -111,14 +114,15 @@ RECIPES: dict[str, Recipe] = {
     ),
     "camera": Recipe(
         backbone="resnet18-half",
+        size=(192, 96),
         rates=(8, 4, 2, 1),
         sizes=(128, 128, 128, 128),
         neck=True,
         progressive=False,
-        epochs=35,
-        persons=16,
+        epochs=44,
+        persons=32,
         optimiser="adamw",
-        lr=1e-3,
+        lr=1.5e-3,
         warmup=0.025,
         decay=0.02,
         milestones=(),
@@ -129,6 +133,7 @@ RECIPES: dict[str, Recipe] = {
         scale=16.0,
         erase=0.4,
         camera=True,
+        small_until=0.6,
         normalised=True,
     ),
 }

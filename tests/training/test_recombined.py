@@ -102,3 +102,11 @@ def test_training_goes_through_batches_with_such_people() -> None:
     assert rows
     assert all(np.isfinite(list(row.values())).all() for row in rows)
     assert {"identity", "verification", "contrastive", "teacher"} <= set(rows[0])
+
+
+def test_inputs_are_small_in_the_first_part_of_a_run() -> None:
+    recipe = replace(RECIPE, size=(48, 24), epochs=4, small_until=0.5)
+    source = CameraBatches(Data(people(12), np.zeros((48, 0), np.float32)), recipe)
+    half = recipe.epochs * source.steps // 2
+    shapes = [tuple(source.batch(step).images.shape[1:3]) for step in range(2 * half)]
+    assert shapes == [(32, 16)] * half + [(48, 24)] * half
