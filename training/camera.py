@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,7 +93,8 @@ class CameraBatches:
             last = np.arange(r.persons) % ONE_IN == ONE_IN - 1
             who = np.where(last, -1 - made, who)
         images, level, teacher, picture = [], [], [], []
-        for place in range(rank * r.persons // world, (rank + 1) * r.persons // world):
+        mine = range(rank * r.persons // world, (rank + 1) * r.persons // world)
+        for place in mine:
             random = np.random.default_rng((r.seed, step, place))
             for image, vector, number in self._views(int(who[place]), random):
                 seen, k = training_input(image, self._levels, size, random, r.erase)
@@ -99,11 +102,10 @@ class CameraBatches:
                 level.append(k)
                 teacher.append(vector)
                 picture.append(number)
-        mine = who[rank * r.persons // world : (rank + 1) * r.persons // world]
         return Batch(
             torch.from_numpy(np.stack(images)),
             torch.tensor(level),
-            torch.from_numpy(np.repeat(mine, r.views)),
+            torch.from_numpy(np.repeat(who[mine.start : mine.stop], r.views)),
             torch.tensor(picture),
             torch.from_numpy(np.stack(teacher)),
         )
@@ -160,9 +162,16 @@ def with_recombined(data: Data, people: int, teacher: Path, cache: Path) -> Data
 def _kept(file: Path, teacher: Path, pictures: Iterable[Image]) -> NDArray[np.float32]:
     """The teacher's vectors of pictures, from `file` where they were made before."""
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, teacher_vectors(teacher, pictures))
+        _keep(file, teacher_vectors(teacher, pictures))
     return np.asarray(np.load(file), np.float32)
+
+
+def _keep(file: Path, values: NDArray[Any]) -> None:
+    """Saves an array whole or not at all, also where another process does so."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}.npy")
+    np.save(part, values)
+    part.replace(file)
 
 
 def with_rendered(
@@ -192,6 +201,5 @@ def _rendered(seed: int, cache: Path) -> NDArray[np.uint8]:
         found = {
             (who, view): c for who, view, c in person_crops(seed, RENDERED_A_SEED, RENDERED_VIEWS)
         }
-        cache.mkdir(parents=True, exist_ok=True)
-        np.save(file, np.stack([found[key] for key in sorted(found)]))
+        _keep(file, np.stack([found[key] for key in sorted(found)]))
     return np.asarray(np.load(file), np.uint8)
