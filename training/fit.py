@@ -18,8 +18,11 @@ from .errors import TrainingError
 from .protocol import Split, split_identities
 from .rates import RateBatches, camera_rate
 from .recipe import Recipe
-from .run import CURVES, FACTS, STATE, WEIGHTS, Run, save_weights, start
+from .run import CURVES, FACTS, STATE, WEIGHTS, Run, save_weights, start, with_digest
 from .trainer import Source, Told, Trainer, train
+
+SETTLED_ON = 8
+"""Batches that the batch norms of an exported embedder get their figures from."""
 
 
 def choose_device(device: str) -> torch.device:
@@ -82,7 +85,7 @@ def fit(
     try:
         trainer = Trainer(run.recipe, _source(crops, run, out, device, extras), device)
         if begun is None or not (out / STATE).exists():
-            begun = replace(run, init=start(trainer.network, run.init))
+            begun = replace(run, init=_start(trainer, run.init))
     except ReidError as error:
         raise TrainingError(str(error)) from error
     if trainer.rank == 0:
@@ -93,6 +96,17 @@ def fit(
 
         save_weights(trainer.trained, out / WEIGHTS)
         draw_log(out, out / CURVES)
+
+
+def _start(trainer: Trainer, init: str) -> str:
+    """Gives the network its first weights; says what they are."""
+    if not init.endswith(".onnx"):
+        return start(trainer.network, init)
+    from .exported import take_exported
+
+    batches = (trainer.source.batch(step).to(trainer.device) for step in range(SETTLED_ON))
+    take_exported(trainer.network, Path(init), batches)
+    return with_digest(init)
 
 
 def _source(

@@ -63,6 +63,9 @@ def train(
     recombined: Annotated[
         int, typer.Option(help="people to put together from others (recipe camera, --teacher)")
     ] = 0,
+    small_until: Annotated[
+        float | None, typer.Option(help="share of the run with small pictures (recipe camera)")
+    ] = None,
     seed: Seed = 0,
     device: DeviceOption = "auto",
 ) -> None:
@@ -91,6 +94,7 @@ def train(
         masks=masks,
         varying_length=varying_length,
         progressive=progressive,
+        small_until=small_until,
         seed=seed,
     )
     made = replace(RECIPES[recipe], **changes)
