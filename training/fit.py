@@ -18,7 +18,7 @@ from .errors import TrainingError
 from .protocol import Split, split_identities
 from .rates import RateBatches, camera_rate
 from .recipe import Recipe
-from .run import CURVES, FACTS, STATE, WEIGHTS, Run, save_weights, start, with_digest
+from .run import CURVES, FACTS, STATE, WEIGHTS, Run, save_weights, start, weights_at, with_digest
 from .trainer import Source, Told, Trainer, train
 
 SETTLED_ON = 8
@@ -75,7 +75,8 @@ def fit(
     """
     begun = Run.read(out) if (out / FACTS).exists() else None
     if begun and (
-        replace(begun, init=run.init) != run or run.init not in ("auto", begun.init.split(" ")[0])
+        replace(begun, init=run.init) != run
+        or (run.init not in ("auto", begun.init) and with_digest(run.init) != begun.init)
     ):
         raise TrainingError(
             f"{out} holds a run with other settings; give another --out or remove it"
@@ -100,12 +101,13 @@ def fit(
 
 def _start(trainer: Trainer, init: str) -> str:
     """Gives the network its first weights; says what they are."""
-    if not init.endswith(".onnx"):
+    path = weights_at(init)
+    if path.suffix != ".onnx":
         return start(trainer.network, init)
     from .exported import take_exported
 
     batches = (trainer.source.batch(step).to(trainer.device) for step in range(SETTLED_ON))
-    take_exported(trainer.network, Path(init), batches)
+    take_exported(trainer.network, path, batches)
     return with_digest(init)
 
 

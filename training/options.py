@@ -24,7 +24,7 @@ Sizes = Annotated[
     str | None, typer.Option(help="sub-vector sizes, lowest level first: 128,128,128,128")
 ]
 Init = Annotated[
-    str, typer.Option(help="first weights: auto, imagenet, random, a run, .safetensors or .onnx")
+    str, typer.Option(help="first weights: auto, imagenet, random, packaged, a run, a file")
 ]
 GalleryMasks = Annotated[
     str, typer.Option(help="masks of the gallery: its own level's, or the query's (mlr)")

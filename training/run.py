@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from reid.embedder import WEIGHTS as PACKAGED
 from reid.network import ResolutionAdaptiveNet
 
 from .errors import TrainingError
@@ -127,7 +128,7 @@ def start(network: ResolutionAdaptiveNet, init: str) -> str:
             if init == "imagenet":
                 raise
             return "random"
-    path = _weights_at(init)
+    path = weights_at(init)
     try:
         weights = load_file(path)
     except Exception as error:
@@ -139,14 +140,15 @@ def start(network: ResolutionAdaptiveNet, init: str) -> str:
 
 def with_digest(init: str) -> str:
     """`init`; where it is a file its name and SHA-256, which mean something on other machines."""
-    path = _weights_at(init)
+    path = weights_at(init)
     if not path.is_file():
         return init
     return f"{Path(init).name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
-def _weights_at(init: str) -> Path:
-    path = Path(init)
+def weights_at(init: str) -> Path:
+    """The file of first weights; of a run's folder, its weights; ``packaged`` is what ships."""
+    path = PACKAGED if init == "packaged" else Path(init)
     return path / WEIGHTS if path.is_dir() else path
 
 

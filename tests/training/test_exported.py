@@ -16,7 +16,7 @@ from training.exported import take_exported  # noqa: E402
 from training.fit import Extras, fit  # noqa: E402
 from training.learner import Batch, network_of  # noqa: E402
 from training.recipe import RECIPES  # noqa: E402
-from training.run import Run  # noqa: E402
+from training.run import Run, weights_at, with_digest  # noqa: E402
 from training.trainer import Trainer  # noqa: E402
 
 from .conftest import people  # noqa: E402
@@ -88,6 +88,14 @@ def test_training_goes_on_from_a_file(exported: Path, tmp_path: Path) -> None:
     fit(people(), run, tmp_path / "on", CPU, None, Extras())
     assert Run.read(tmp_path / "on").init.startswith("small.onnx sha256:")
     assert (tmp_path / "on" / "weights.safetensors").exists()
+    fit(people(), run, tmp_path / "on", CPU)
+    with pytest.raises(TrainingError, match="other settings"):
+        fit(people(), replace(run, init="random"), tmp_path / "on", CPU)
+
+
+def test_what_ships_is_at_hand_by_name() -> None:
+    assert weights_at("packaged").name == "embedder.onnx"
+    assert with_digest("packaged").startswith("packaged sha256:")
 
 
 @pytest.mark.parametrize("change", [{"backbone": "resnet18"}, {"sizes": (8, 8, 8, 4)}])
