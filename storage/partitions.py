@@ -16,11 +16,11 @@ ROWS = 10_000_000
 
 TABLE = "embedding"
 
-BOUNDS = f"""
-SELECT child.relname AS name, pg_get_expr(child.relpartbound, child.oid) AS bounds
-FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
-WHERE inhparent = '{TABLE}'::regclass ORDER BY child.oid
+NAMES = f"""
+SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = '{TABLE}'::regclass ORDER BY length(relname), relname
 """
+"""The partitions by where they end."""
 
 
 def end_of(observation: int) -> int:
@@ -55,7 +55,7 @@ def attach(connection: Connection, name: str, start: int, end: int) -> None:
 
 def names(connection: Connection) -> list[str]:
     """The partitions there are, oldest first."""
-    return [row.name for row in connection.execute(text(BOUNDS))]
+    return list(connection.scalars(text(NAMES)))
 
 
 def drop_empty(connection: Connection) -> list[str]:
