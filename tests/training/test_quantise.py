@@ -40,10 +40,10 @@ def test_vectors_in_8_bits_can_be_compared_with_those_of_floats(
         levels = [level] * len(images)
         a, b = floats.embed(images, levels=levels), small.embed(images, levels=levels)
         away, _ = distances(a, b)
-        assert np.diag(away).max() < 0.02
+        assert np.diag(away).max() < 0.01
         assert (away.argmin(1) == np.arange(len(images))).all()
         who = np.array([c.identity for c in crops])
-        assert np.median(away[who[:, None] != who[None, :]]) > 1, "fifty times as far"
+        assert np.median(away[who[:, None] != who[None, :]]) > 1.2, "120 times as far"
 
 
 def test_what_cannot_be_quantised_is_refused(crops: list[Crop], tmp_path: Path) -> None:
