@@ -88,9 +88,10 @@ class OnnxBackend:
         self._fixed = isinstance(shape[2], int) and isinstance(shape[3], int)
         side = -(-input_size // STRIDE) * STRIDE
         self._limit: tuple[int, int] = (shape[2], shape[3]) if self._fixed else (side, side)
-        self._single = isinstance(shape[0], int)
-        if self._single and shape[0] != 1:
+        if isinstance(shape[0], int) and shape[0] != 1:
             raise DetectorError(f"{path} takes {shape[0]} frames at once: export it with batch=1")
+        on_cpu = self._session.get_providers()[0] == "CPUExecutionProvider"
+        self._single = on_cpu or shape[0] == 1
         self._person = self._person_class(path, result.shape[1])
 
     def _person_class(self, path: Path, rows: Any) -> int:
@@ -107,7 +108,10 @@ class OnnxBackend:
         raise DetectorError(f"{path} names no class 'person': give a detector of people")
 
     def find(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """People in each frame, see `Backend`; frames of one input shape run as one batch."""
+        """People in each frame, see `Backend`; on a GPU, frames of one input shape are a batch.
+
+        On a CPU a batch is no faster, and the runtime keeps the memory of the largest.
+        """
         boxes = [
             Letterbox.fit(image.shape[0], image.shape[1], self._limit, self._fixed)
             for image in images

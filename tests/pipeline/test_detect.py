@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from benchmarks.gallery_rows import resident
 from pipeline.detect import INPUT_SIZE, PACKAGED, Detector
 from pipeline.detect_onnx import Letterbox
 from pipeline.errors import DetectorError, PipelineError
@@ -107,6 +108,15 @@ def test_cameras_together_give_what_each_gives_alone(
         alone = packaged.detect([one])[0]
         np.testing.assert_allclose(alone.boxes, many.boxes, atol=0.05)
         np.testing.assert_allclose(alone.scores, many.scores, atol=1e-3)
+
+
+def test_many_frames_at_once_take_no_more_memory_than_one() -> None:
+    detector, frame = Detector.load(device="cpu"), np.full((480, 640, 3), 90, np.uint8)
+    detector.detect([frame])
+    detector.detect([frame])
+    before = resident()
+    detector.detect([frame] * 8)
+    assert resident() - before < 30e6
 
 
 def test_boxes_equal_those_of_ultralytics(packaged: Detector, rendered: Rendered) -> None:
