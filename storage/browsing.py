@@ -50,9 +50,8 @@ class Browse:
 
     def best(self, tracks: Sequence[int]) -> dict[int, Sighting]:
         """The best picture (quality times height) of each track that has one."""
-        track: Any = schema.Track.id
         with self._database.read() as connection:
-            seen = reading.appearances(connection, track, track.in_(tracks))
+            seen = reading.appearances_of(connection, schema.Track.id, tracks)
         return {one: own[0].best for one, own in seen.items() if own[0].best is not None}
 
     def tracks(self, ids: Sequence[int], *, looks: int | None = 0) -> list[StoredTrack]:

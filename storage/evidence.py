@@ -99,7 +99,8 @@ class Evidence:
         """The evidence, nats."""
         if not self._single:
             return scores.astype(np.float64, copy=False)
-        return self._bounded(np.ones((1, 1)), scores.reshape(1, -1)).reshape(scores.shape)
+        bound = self._calibration.bound
+        return np.clip(scores, -bound, bound) + BEYOND_BOUND * scores.astype(np.float64)
 
     def _bounded(
         self, weights: NDArray[np.float64], raw: NDArray[np.floating]

@@ -1,4 +1,4 @@
-"""Rows in memory by track, so that the likeliest of each are found without looking around."""
+"""Rows in memory by track, so that the best scores of each are found without looking around."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Filled
-from .threads import spread
 
 BEST = 3
 """How many of a person's likeliest observations speak for the person.
@@ -25,63 +24,102 @@ LEAST = 1 << 15
 MOST = 16
 """Layers that are kept before they are made one."""
 
-PIECE = 1 << 16
-"""Rows that are looked through at a time: they stay in the processor's cache."""
+FAN = 32
+"""Items that meet in one round."""
+
+PIECE = 1 << 17
+"""Items that are looked through at a time: their best stay in the processor's cache."""
+
+Round = tuple[NDArray[np.int64], ...]
+"""The j-th array holds the j-th item of each group that has more than j; groups that have the most
+come first. Groups are the items of the next round."""
 
 
 @dataclass(frozen=True)
-class Layer:
-    """Some rows in the order of their tracks.
+class Groups:
+    """Items (rows of scores) by whom they belong to.
+
+    The best of each owner are found in rounds, like those of a tournament: up to `FAN` items of an
+    owner make a group, and in the next round so many groups. All groups meet their next item at the
+    same time, so that numpy has long arrays to work on.
 
     Args:
-        places: ``int64 (N,)``, where each row stands in the array of all scores.
-        track: ``int32 (G,)``, of each group of rows. starts: ``int64 (G + 1,)``, where it begins
-            in `places`; the last is N.
+        owner: ``(G,)``, whose items they are, each once. rounds: from items to owners.
+        pieces: of the first round's groups, with about `PIECE` items each.
     """
 
-    places: NDArray[np.int64]
-    track: NDArray[np.int32]
-    starts: NDArray[np.int64]
+    owner: NDArray[np.int64]
+    rounds: tuple[Round, ...]
+    pieces: tuple[slice, ...]
 
     @classmethod
-    def of(cls, places: NDArray[np.int64], track: NDArray[np.int32]) -> Layer:
-        """A layer of rows at these places and of these tracks."""
-        key = track.astype(np.int64) << 32
-        key |= places
-        key.sort()
-        owner = (key >> 32).astype(np.int32)
-        starts = np.flatnonzero(np.diff(owner, prepend=-1, append=-1))
-        key &= 0xFFFFFFFF
-        return cls(key, owner[starts[:-1]], starts)
+    def of(cls, owner: NDArray[np.integer], items: NDArray[np.int64]) -> Groups:
+        """Of items that belong to `owner`, ``(N,)`` each."""
+        rounds: list[Round] = []
+        pieces: tuple[slice, ...] = ()
+        while not rounds or not are_distinct(owner):
+            owner, members, sizes = _round(owner, items)
+            if not rounds:
+                borders = np.searchsorted(np.cumsum(sizes), np.arange(0, len(items), PIECE), "left")
+                pieces = tuple(
+                    slice(a, b) for a, b in pairwise(np.unique([*borders, len(sizes)]).tolist())
+                )
+            rounds.append(members)
+            items = np.arange(len(owner))
+        return cls(owner.astype(np.int64), tuple(rounds), pieces)
 
-    def pieces(self) -> list[slice]:
-        """Its groups in pieces of about `PIECE` rows."""
-        borders = np.searchsorted(self.starts, np.arange(0, len(self.places), PIECE))
-        borders = np.unique([*borders, len(self.track)])
-        return [slice(a, b) for a, b in pairwise(borders)]
+    def first(self, scores: NDArray[np.floating], piece: slice) -> NDArray[np.floating]:
+        """The best of each group of a piece of the first round, of the scores ``(K, room)``."""
+        return _best(scores, [own[piece] for own in self.rounds[0]])
 
-    def likely(
-        self, scores: NDArray[np.floating], groups: slice
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Places and tracks of the `BEST` highest scores of each track, and of equals among them.
+    def rest(self, best: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The best of each owner, ``(BEST, G)`` highest first and -inf past the last, from the best
+        of each group of the first round."""
+        for members in self.rounds[1:]:
+            best = _best(best, members)
+        return best
+
+    def best(self, scores: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The best of each owner, see `rest`, of the scores ``(K, N)`` of all items."""
+        return self.rest(_best(scores, self.rounds[0]))
+
+    def items(self, groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All items of some owners, and of each the place of its owner in `groups`.
 
         Args:
-            scores: of all rows, ``(room,)``. groups: the tracks to look at.
+            groups: places in `owner`.
         """
-        starts = self.starts[groups.start : groups.stop + 1]
-        places = self.places[starts[0] : starts[-1]]
-        starts, counts = starts[:-1] - starts[0], np.diff(starts)
-        found = scores[places]
-        for _ in range(BEST - 1):
-            highest = np.repeat(np.maximum.reduceat(found, starts), counts)
-            np.copyto(found, -np.inf, where=found == highest)
-        highest = np.repeat(np.maximum.reduceat(found, starts), counts)
-        keep = np.flatnonzero((found >= highest) | (found == -np.inf))
-        return places[keep], np.repeat(self.track[groups], counts)[keep]
+        at = np.arange(len(groups))
+        for members in reversed(self.rounds):
+            there = [np.flatnonzero(groups < len(own)) for own in members]
+            at = np.concatenate([at[one] for one in there])
+            groups = np.concatenate(
+                [own[groups[one]] for own, one in zip(members, there, strict=True)]
+            )
+        return groups, at
 
 
-def renewed(layers: tuple[Layer, ...], filled: Sequence[Filled]) -> tuple[Layer, ...]:
-    """Layers that hold most rows of `filled`; those that are given hold the first of each part.
+def are_distinct(owner: NDArray[np.integer]) -> bool:
+    """Whether no number, none negative, is there twice."""
+    return not len(owner) or int(np.bincount(owner).max()) == 1
+
+
+def rise(best: NDArray[np.floating], new: NDArray[np.floating]) -> None:
+    """Has new scores take their places among the best.
+
+    Args:
+        best: ``(BEST, N)``, highest first; it is changed. new: ``(N,)``.
+    """
+    for row in best[:-1]:
+        lower = np.minimum(row, new)
+        np.maximum(row, new, out=row)
+        new = lower
+    np.maximum(best[-1], new, out=best[-1])
+
+
+def renewed(layers: tuple[Groups, ...], filled: Sequence[Filled]) -> tuple[Groups, ...]:
+    """Layers that hold most rows of `filled` by track; those that are given hold the first of each
+    part.
 
     Returns:
         The same layers, or one more, or one of all rows; `Filled.layered` follows.
@@ -96,27 +134,34 @@ def renewed(layers: tuple[Layer, ...], filled: Sequence[Filled]) -> tuple[Layer,
         places.append(part.place + np.arange(start, part.count))
         tracks.append(part.segment.track[start : part.count])
         part.layered = part.count
-    new = Layer.of(np.concatenate(places), np.concatenate(tracks))
+    new = Groups.of(np.concatenate(tracks), np.concatenate(places))
     return (new,) if everything else (*layers, new)
 
 
-def likely(
-    layers: tuple[Layer, ...], scores: NDArray[np.floating]
-) -> list[tuple[NDArray[np.int64], NDArray[np.int32]]]:
-    """For each query, places and tracks of rows among which are each track's likeliest `BEST`.
+def _best(scores: NDArray[np.floating], members: Sequence[NDArray[np.int64]]) -> NDArray:
+    """The best of each group, ``(BEST, groups)``, of the scores ``(K, N)`` of its members."""
+    out = np.full((BEST, len(members[0])), -np.inf, scores.dtype)
+    for own in members:
+        if not len(own):
+            break
+        for row in scores:
+            rise(out[:, : len(own)], row.take(own))
+    return out
 
-    Only rows in the layers are looked at; the list is empty where there are none.
 
-    Args:
-        scores: ``(queries, room)``.
-    """
-    if not layers:
-        return []
-    pieces = [(layer, groups) for layer in layers for groups in layer.pieces()]
-    tasks = [(row, *piece) for row in scores for piece in pieces]
-    found = spread(lambda task: task[1].likely(task[0], task[2]), tasks)
-    per_query = [found[at : at + len(pieces)] for at in range(0, len(found), len(pieces))]
-    return [
-        (np.concatenate([f[0] for f in own]), np.concatenate([f[1] for f in own]))
-        for own in per_query
-    ]
+def _round(
+    owner: NDArray[np.integer], items: NDArray[np.int64]
+) -> tuple[NDArray[np.integer], Round, NDArray[np.uint8]]:
+    """Whose the groups are, their members and how many each has."""
+    key = owner.astype(np.int64) << 32
+    key |= np.arange(len(owner))
+    key.sort()
+    items, owner = items[key & 0xFFFFFFFF], (key >> 32).astype(owner.dtype)
+    starts = np.flatnonzero(np.diff(owner, prepend=-1, append=-1))
+    turn = np.arange(len(owner)) - np.repeat(starts[:-1], np.diff(starts))
+    begin = np.flatnonzero(turn % FAN == 0)
+    sizes = np.diff(begin, append=len(owner)).astype(np.uint8)
+    order = np.argsort(FAN - sizes, kind="stable")
+    begin, sizes = begin[order], sizes[order]
+    ends = np.searchsorted(FAN - sizes, FAN - np.arange(sizes[0]), "left")
+    return owner[begin], tuple(items[begin[:end] + j] for j, end in enumerate(ends)), sizes

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from . import counters, schema, vectors
 from .blocks import Filled, Segments
-from .layers import Layer, renewed
+from .layers import Groups, renewed
 from .parts import WHOLE, Part
 
 CHUNK = 20_000
@@ -34,7 +34,7 @@ class View:
     """
 
     filled: tuple[Filled, ...]
-    layers: tuple[Layer, ...]
+    layers: tuple[Groups, ...]
     last: int
     camera: NDArray[np.int64]
     person: NDArray[np.int64]
@@ -58,7 +58,7 @@ class Mirror:
         self._model_id = model_id
         self._part = part
         self.segments = Segments(sizes)
-        self._layers: tuple[Layer, ...] = ()
+        self._layers: tuple[Groups, ...] = ()
         self._layered: list[int] = []
         self._last = self._buried = 0
         self._identities = -1

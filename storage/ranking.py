@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from .layers import BEST
 from .mirror import View
 
-Ids = Callable[[NDArray[np.int64]], NDArray[np.int64]]
-"""The ids of the observations of some rows."""
+Ids = NDArray[np.int64]
+"""Of observations."""
 
 
 @dataclass(frozen=True)
@@ -60,32 +60,32 @@ class Ranked:
 
 
 def found_in(
-    view: View, tracks: NDArray[np.int32], score: NDArray[np.float64], ids: Ids, most: int
+    view: View, best: NDArray[np.float64], lead: Callable[[NDArray[np.int64]], Ids], most: int
 ) -> Found:
     """What rows say of persons.
 
     Args:
-        tracks, score: ``(N,)``, of rows among which are each person's likeliest; `score` is used
-            up.
+        best: ``(BEST, P)``, the scores of the likeliest rows of each of the view's owners, highest
+            first, -inf past the last.
+        lead: told some owners, says which observation is the likeliest of each.
         most: how many persons are wanted.
     """
-    lead, best = likeliest(view.person[tracks], score, len(view.owners), ids)
-    present = np.flatnonzero(lead >= 0)
-    mean = mean_of(best[:, present])
-    elsewhere = view.elsewhere[present]
-    own = np.flatnonzero(~elsewhere)
-    last = min(most, len(own))
-    least = np.partition(mean[own], len(own) - last)[len(own) - last] if last else np.inf
-    far = own[mean[own] >= least]
-    far = far[np.lexsort((view.owners[present[far]], -mean[far]))][:last]
-    named = present[np.concatenate([far, np.flatnonzero(elsewhere)])]
+    mean, there = mean_of(best), best[0] > -np.inf
+    own = there & ~view.elsewhere
+    persons = int(np.count_nonzero(own))
+    rank = np.where(own, mean, -np.inf)
+    last = min(most, persons)
+    least = np.partition(rank, len(rank) - last)[len(rank) - last] if last else np.inf
+    far = np.flatnonzero(rank >= least)
+    far = far[np.lexsort((view.owners[far], -rank[far]))][:last]
+    named = np.concatenate([far, np.flatnonzero(there & view.elsewhere)])
     return Found(
-        len(own),
+        persons,
         float(np.exp(mean[own]).sum()),
         view.owners[named],
         view.elsewhere[named],
         best[:, named],
-        ids(lead[named]),
+        lead(named),
     )
 
 
@@ -96,9 +96,9 @@ def merged(parts: Sequence[Found], top: int, skip: int) -> Ranked:
     scores = np.concatenate([found.scores for found in every], axis=1)
     first = np.concatenate([found.observation for found in every])
     owners, person = np.unique(owner, return_inverse=True)
-    rest = np.full((BEST - 1) * len(first), np.iinfo(np.int64).max)
-    ids = np.concatenate([first, rest])
-    lead, best = likeliest(np.tile(person, BEST), scores.ravel(), len(owners), ids.__getitem__)
+    best = likeliest(np.tile(person, BEST), scores.flatten(), len(owners))
+    leads = np.flatnonzero(scores[0] == best[0, person])
+    ids = oldest(person[leads], first[leads], len(owners))
     mean = mean_of(best)
     open_ = np.zeros(len(owners), np.bool_)
     open_[person[np.concatenate([found.elsewhere for found in every])]] = True
@@ -110,39 +110,39 @@ def merged(parts: Sequence[Found], top: int, skip: int) -> Ranked:
         owners[order],
         mean[order],
         posterior(mean[order], persons, likelihood),
-        ids[lead[order]],
+        ids[order],
     )
 
 
 def likeliest(
-    person: NDArray[np.int64], score: NDArray[np.float64], persons: int, ids: Ids
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Each person's likeliest row (-1 for none), and the scores of its `BEST` likeliest.
-
-    Of equal rows the one of the oldest observation is the likeliest.
+    person: NDArray[np.int64], score: NDArray[np.float64], persons: int
+) -> NDArray[np.float64]:
+    """The scores of each person's `BEST` likeliest rows, highest first, -inf where there is none.
 
     Args:
         person: ``(N,)`` in 0..persons - 1, whose row it is. score: ``(N,)``; it is used up.
 
     Returns:
-        ``(persons,)`` and ``(BEST, persons)``, highest first, -inf where there is none.
+        ``(BEST, persons)``.
     """
-    lead = np.full(persons, -1, np.int64)
     out = np.full((BEST, persons), -np.inf)
-    for turn, best in enumerate(out):
+    for best in out:
         np.maximum.at(best, person, score)
         alive = best > -np.inf
         if not alive.any():
             break
         rows = np.flatnonzero(score == best[person])
-        if turn == 0 and len(rows) > alive.sum():
-            rows = rows[np.argsort(-ids(rows), kind="stable")]
-        first = np.full(persons, -1, np.int64)
-        first[person[rows]] = rows  # of equal rows the oldest is written last
-        score[first[alive]] = -np.inf
-        if turn == 0:
-            lead[alive] = first[alive]
-    return lead, out
+        one = np.full(persons, -1, np.int64)
+        one[person[rows]] = rows  # of equal rows only one goes
+        score[one[alive]] = -np.inf
+    return out
+
+
+def oldest(person: NDArray[np.int64], ids: Ids, persons: int) -> Ids:
+    """The lowest id of each of so many persons, of ids that are theirs."""
+    out = np.full(persons, np.iinfo(np.int64).max)
+    np.minimum.at(out, person, ids)
+    return out
 
 
 def mean_of(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from reid import Embeddings
 
@@ -153,27 +154,21 @@ def _embedded(
 
 def looks_of(
     connection: Connection, sizes: Sequence[int], model_id: int, ids: Sequence[int]
-) -> list[Embeddings]:
-    """The embedding of each of some observations, all of one quality."""
+) -> Embeddings:
+    """The embeddings of some observations, all of one quality."""
     levels, found = _vectors(connection, sizes, model_id, ids)
-    every = Embeddings(found, levels, np.ones(len(ids), np.float32), tuple(sizes))
-    return [every[[i]] for i in range(len(ids))]
+    return Embeddings(found, levels, np.ones(len(ids), np.float32), tuple(sizes))
 
 
 def _vectors(
     connection: Connection, sizes: Sequence[int], model_id: int | None, ids: Sequence[int]
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Levels and vectors of observations."""
-    embedding = schema.Embedding
     levels = np.zeros(len(ids), np.int8)
     found = np.zeros((len(ids), sum(sizes)), np.float32)
     for i in range(0, len(ids), IN_LIST):
         part = ids[i : i + IN_LIST]
-        rows = connection.execute(
-            select(embedding.observation_id, embedding.level, embedding.vector).where(
-                embedding.model_id == model_id, embedding.observation_id.in_(part)
-            )
-        )
+        rows = connection.execute(_stored(), {"model": model_id, "ids": part})
         stored = {row[0]: row for row in rows}
         own = [stored[one] for one in part]
         levels[i : i + IN_LIST] = [row[1] for row in own]
@@ -181,6 +176,16 @@ def _vectors(
             [row[2] for row in own], levels[i : i + IN_LIST], sizes
         )
     return levels, found
+
+
+@cache
+def _stored() -> Select[*tuple[Any, ...]]:
+    """Vectors of a ``model`` by ``ids``. Made once, since that takes longer than asking."""
+    embedding = schema.Embedding
+    return select(embedding.observation_id, embedding.level, embedding.vector).where(
+        embedding.model_id == bindparam("model"),
+        embedding.observation_id.in_(bindparam("ids", expanding=True)),
+    )
 
 
 def _sightings() -> Select[*tuple[Any, ...]]:
@@ -230,8 +235,14 @@ def observations(connection: Connection, track_id: int) -> list[Sighting]:
 
 def sightings(connection: Connection, ids: Iterable[int]) -> dict[int, Sighting]:
     """Observations by their ids."""
-    rows = connection.execute(_sightings().where(schema.Observation.id.in_(list(ids))))
+    rows = connection.execute(_named(), {"ids": list(ids)})
     return {row[0]: _sighting(row) for row in rows}
+
+
+@cache
+def _named() -> Select[*tuple[Any, ...]]:
+    """Observations by ``ids``."""
+    return _sightings().where(schema.Observation.id.in_(bindparam("ids", expanding=True)))
 
 
 def boxes(connection: Connection, session_id: int) -> list[BoxRow]:
@@ -287,6 +298,25 @@ def appearances(
 
     The best picture is the one with the largest product of quality and height.
     """
+    return _appearances(connection, *_best_and_spans(owner, *conditions))
+
+
+def appearances_of(
+    connection: Connection, owner: Any, owners: Iterable[int]
+) -> dict[int, tuple[Appearance, ...]]:
+    """As `appearances`, of some owners."""
+    return _appearances(connection, *_of_owners(owner), list(owners))
+
+
+@cache
+def _of_owners(owner: Any) -> tuple[Select[*tuple[Any, ...]], Select[*tuple[Any, ...]]]:
+    return _best_and_spans(owner, owner.in_(bindparam("owners", expanding=True)))
+
+
+def _best_and_spans(
+    owner: Any, *conditions: Any
+) -> tuple[Select[*tuple[Any, ...]], Select[*tuple[Any, ...]]]:
+    """Per owner and camera, which observation has the best picture; first and last time."""
     track, session, camera = schema.Track, schema.Session, schema.Camera
     observation = schema.Observation
     rank = (
@@ -306,17 +336,8 @@ def appearances(
         .where(observation.crop_sha256.is_not(None), *conditions)
         .subquery()
     )
-    best = {
-        (row[0], row[1]): row[2]
-        for row in connection.execute(
-            select(ranked.c.owner, ranked.c.name, ranked.c.id).where(ranked.c.rank == 1)
-        )
-    }
-    pictures: dict[int, Sighting] = {}
-    ids = list(best.values())
-    for i in range(0, len(ids), IN_LIST):
-        pictures |= sightings(connection, ids[i : i + IN_LIST])
-    spans = connection.execute(
+    best = select(ranked.c.owner, ranked.c.name, ranked.c.id).where(ranked.c.rank == 1)
+    spans = (
         select(owner, camera.name, func.min(track.first), func.max(track.last))
         .select_from(track)
         .join(session, track.session_id == session.id)
@@ -325,9 +346,24 @@ def appearances(
         .group_by(owner, camera.name)
         .order_by(func.min(track.first), camera.name)
     )
+    return best, spans
+
+
+def _appearances(
+    connection: Connection,
+    best: Select[*tuple[Any, ...]],
+    spans: Select[*tuple[Any, ...]],
+    owners: list[int] | None = None,
+) -> dict[int, tuple[Appearance, ...]]:
+    given = {} if owners is None else {"owners": owners}
+    named = {(row[0], row[1]): row[2] for row in connection.execute(best, given)}
+    pictures: dict[int, Sighting] = {}
+    ids = list(named.values())
+    for i in range(0, len(ids), IN_LIST):
+        pictures |= sightings(connection, ids[i : i + IN_LIST])
     out: dict[int, list[Appearance]] = defaultdict(list)
-    for who, name, first, last in spans:
-        picture = best.get((who, name))
+    for who, name, first, last in connection.execute(spans, given):
+        picture = named.get((who, name))
         out[who].append(
             Appearance(name, first, last, pictures[picture] if picture is not None else None)
         )

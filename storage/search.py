@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
 
 import numpy as np
@@ -12,13 +11,13 @@ from sqlalchemy import Connection
 
 from reid import Calibration, Embeddings, ModelInfo
 
-from .blocks import Segment
 from .errors import StorageError
-from .evidence import Evidence, Rows
-from .layers import likely
+from .evidence import Evidence
+from .finding import Whose
 from .limits import Limits
 from .mirror import View
-from .ranking import NOBODY, Found, found_in, merged
+from .passing import Some, passing
+from .ranking import NOBODY, Found, merged
 from .records import SearchPage
 from .showing import Best, shown
 from .threads import spread
@@ -39,35 +38,6 @@ NOTHING = SearchPage((), 0, None)
 Scores = NDArray[np.floating]
 """Of all rows to each query, ``(queries, room)``; see `Evidence`."""
 
-Candidates = tuple[NDArray[np.int64], NDArray[np.int32]]
-"""Places of scores, and the tracks of their rows."""
-
-
-@dataclass(frozen=True)
-class Some:
-    """Rows of a segment that pass the limits; `place` is of their scores among those of all."""
-
-    segment: Segment
-    rows: Rows
-    count: int
-    place: int
-
-    def pieces(self) -> list[tuple[Segment, Rows, slice]]:
-        """In pieces of `PIECE` rows: the segment, its rows, the places of their scores."""
-        out = []
-        for start in range(0, self.count, PIECE):
-            stop = min(start + PIECE, self.count)
-            rows = self.rows if isinstance(self.rows, slice) else self.rows[start:stop]
-            if isinstance(rows, slice):
-                rows = slice(rows.start + start, rows.start + stop)
-            out.append((self.segment, rows, slice(self.place + start, self.place + stop)))
-        return out
-
-    def observations(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The ids of the observations of scores."""
-        at = places - self.place
-        return self.segment.observation[at if isinstance(self.rows, slice) else self.rows[at]]
-
 
 def found(
     view: View,
@@ -86,7 +56,7 @@ def found(
         rough_above: rows above which only the first sub-vector of all is compared, and everything
             of the `SHARPENED` that are likeliest by it.
     """
-    some, room = _passing(view, limits, _allowed(view, camera, limits.identity))
+    some, room = passing(view, limits, camera)
     if not some:
         return [NOBODY] * len(queries)
     at_once = max(1, SCORES // room)
@@ -157,56 +127,11 @@ def place_of(page: str | None) -> tuple[int | None, int]:
     return int(until), int(skip)
 
 
-def _allowed(view: View, camera: int | None, identity: int | None) -> NDArray[np.bool_] | None:
-    """A table over track indexes: whether its rows pass; None when all do."""
-    allowed: NDArray[np.bool_] | None = None
-    if camera is not None:
-        allowed = view.camera == camera
-    if identity is not None:
-        own = view.owners[view.person] == identity
-        allowed = own if allowed is None else allowed & own
-    return allowed
-
-
-def _passing(
-    view: View, limits: Limits, allowed: NDArray[np.bool_] | None
-) -> tuple[list[Some], int]:
-    """Rows that pass, and how many places their scores take.
-
-    Where all rows pass, each has the place that it has in the view, else they stand close together.
-    """
-    some, place = [], 0
-    for part in view.filled:
-        segment = part.segment
-        if limits.min_level is not None and segment.level < limits.min_level:
-            continue
-        count = part.count
-        if limits.until is not None:
-            count = int(np.searchsorted(segment.observation[:count], limits.until, "right"))
-        time = segment.time[:count]
-        passed = []
-        if allowed is not None:
-            passed.append(allowed[segment.track[:count]])
-        if limits.after is not None:
-            passed.append(time >= limits.after)
-        if limits.before is not None:
-            passed.append(time <= limits.before)
-        keep = np.logical_and.reduce(passed) if passed else np.True_
-        rows: Rows = slice(0, count) if keep.all() else np.flatnonzero(keep)
-        count = count if isinstance(rows, slice) else len(rows)
-        if count:
-            some.append(Some(segment, rows, count, place))
-            place += count
-    if place < sum(part.count for part in view.filled):
-        return some, place
-    return [Some(p.segment, slice(0, p.count), p.count, p.place) for p in view.filled], view.room
-
-
 def _compared(some: list[Some], evidence: Evidence, scores: Scores) -> Scores:
     """Fills in the scores of the rows, and returns them."""
     spread(
         lambda piece: evidence.scores(piece[0], piece[1], scores[:, piece[2]]),
-        [piece for one in some for piece in one.pieces()],
+        [piece for one in some for piece in one.pieces(PIECE)],
     )
     return scores
 
@@ -247,35 +172,9 @@ def _found(
     view: View, some: list[Some], scores: Scores, evidence: Evidence, most: int
 ) -> list[Found]:
     """The persons of each query by the scores of the rows."""
-    if scores.shape[1] == view.room:
-        rest = [
-            Some(p.segment, slice(p.layered, p.count), p.count - p.layered, p.place + p.layered)
-            for p in view.filled
-        ]
-        looked = likely(view.layers, scores)
-    else:
-        rest, looked = some, []
-    places = np.concatenate([np.arange(s.place, s.place + s.count) for s in rest])
-    tracks = np.concatenate([s.segment.track[s.rows] for s in rest])
-    if looked:
-        candidates = [(np.concatenate([p, places]), np.concatenate([t, tracks])) for p, t in looked]
-    else:
-        candidates = [(places, tracks)] * len(scores)
-
-    def of(query: tuple[NDArray[np.floating], Candidates]) -> Found:
-        row, (places, tracks) = query
-        score = evidence.settled(row[places])
-        return found_in(view, tracks, score, lambda rows: _observations(some, places[rows]), most)
-
-    return spread(of, list(zip(scores, candidates, strict=True)))
-
-
-def _observations(some: list[Some], places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The ids of the observations of scores."""
-    starts = np.array([one.place for one in some])
-    at = np.searchsorted(starts, places, "right") - 1
-    out = np.empty(len(places), np.int64)
-    for i in np.unique(at):
-        own = at == i
-        out[own] = some[i].observations(places[own])
-    return out
+    whose = Whose.of(view, some, scores.shape[1] == view.room)
+    tasks = [(row, *piece) for row in scores for piece in whose.pieces()]
+    first = spread(lambda task: task[1].first(task[0][None], task[2]), tasks)
+    each = len(tasks) // len(scores)
+    turns = [(row, first[q * each : (q + 1) * each]) for q, row in enumerate(scores)]
+    return spread(lambda turn: whose.found(*turn, evidence, most), turns)

@@ -42,21 +42,20 @@ def shown(
     track = schema.Track
     owners = {best.owner for own in found for best in own}
     ids = sorted({best.observation for own in found for best in own})
+    place = {one: at for at, one in enumerate(ids)}
     pictures = reading.sightings(connection, ids)
-    looks = dict(
-        zip(ids, reading.looks_of(connection, queries[0].sizes, model_id, ids), strict=True)
-    )
+    looks = reading.looks_of(connection, queries[0].sizes, model_id, ids)
     known, lone = [o for o in owners if o > 0], [-o for o in owners if o < 0]
     seen = alone = dict[int, tuple[Appearance, ...]]()
     if known:
-        seen = reading.appearances(connection, track.identity_id, track.identity_id.in_(known))
+        seen = reading.appearances_of(connection, track.identity_id, known)
     if lone:
-        alone = reading.appearances(connection, track.id, track.id.in_(lone))
+        alone = reading.appearances_of(connection, track.id, lone)
     out = []
     for query, own in zip(queries, found, strict=True):
         hits = []
         for best in own:
-            distance, level = _nearest(query, calibration, looks[best.observation])
+            distance, level = _nearest(query, calibration, looks[[place[best.observation]]])
             hits.append(
                 SearchHit(
                     identity=best.owner if best.owner > 0 else None,
@@ -73,7 +72,10 @@ def shown(
 
 
 def _nearest(query: Embeddings, calibration: Calibration, best: Embeddings) -> tuple[float, int]:
-    """The distance to the query's likeliest look, and the level of that pair."""
+    """The distance to the query's likeliest look, and the level of that pair.
+
+    Of one observation at a time: of several at once it would differ in the last digit.
+    """
     distance, compared = distances(query, best)
     unbounded = Calibration(calibration.intercept, calibration.slope, float("inf"))
     at = int(unbounded.log_odds(distance, query.levels, best.levels).argmax())

@@ -14,7 +14,7 @@ from storage import Gallery, StorageError, TrackUpdate, layers
 from storage.blocks import SEGMENT, Segment, Segments
 from storage.evidence import Evidence
 from storage.layers import BEST
-from storage.ranking import likeliest, mean_of
+from storage.ranking import likeliest, mean_of, oldest
 
 from .conftest import a_row
 from .places import Place
@@ -66,17 +66,18 @@ def test_rows_fill_segment_after_segment_and_tracks_can_be_dropped() -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.sampled_from([-6.0, -1.5, 0.25, 3.0])), max_size=60),
     st.integers(1, 20),
+    st.integers(2, 4),
 )
 def test_layers_hold_the_likeliest_rows_of_each_track(
-    pairs: list[tuple[int, float]], piece: int
+    pairs: list[tuple[int, float]], piece: int, fan: int
 ) -> None:
     track = np.array([t for t, _ in pairs], np.int32)
     scores = np.array([[s for _, s in pairs]])
     segments = Segments((1,))
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("LEAST", 7), ("MOST", 3), ("PIECE", piece)):
+        for name, value in (("LEAST", 7), ("MOST", 3), ("PIECE", piece), ("FAN", fan)):
             patch.setattr(layers, name, value)
-        made: tuple[layers.Layer, ...] = ()
+        made: tuple[layers.Groups, ...] = ()
         held: list[int] = []
         for start in range(0, len(pairs), 8):
             one = slice(start, start + 8)
@@ -86,20 +87,27 @@ def test_layers_hold_the_likeliest_rows_of_each_track(
             made = layers.renewed(made, parts)
             held = [part.layered for part in parts]
             assert len(made) <= 3
-        found = layers.likely(made, scores)
     covered = sum(held)
     assert len(pairs) - covered < 7
-    if not found:
-        assert covered == 0
-        return
-    (places, tracks) = found[0]
-    assert np.array_equal(tracks, track[places])
-    assert len(set(places.tolist())) == len(places)
-    for one in range(6):
-        own = [i for i in range(covered) if track[i] == one]
-        best = sorted(own, key=lambda i: -scores[0, i])[:BEST]
-        least = min((scores[0, i] for i in best), default=np.inf)
-        assert {i for i in own if scores[0, i] >= least} <= set(places.tolist())
+    seen: list[int] = []
+    best: dict[int, list[float]] = {}
+    for layer in made:
+        first = [layer.first(scores, piece) for piece in layer.pieces]
+        risen = layer.rest(np.concatenate(first, axis=1))
+        assert np.array_equal(risen, layer.best(scores))
+        for owner, column in zip(layer.owner.tolist(), risen.T.tolist(), strict=True):
+            best[owner] = sorted(best.get(owner, []) + column)[::-1][:BEST]
+        groups = np.arange(len(layer.owner))[::2]
+        items, at = layer.items(groups)
+        assert np.array_equal(track[items], layer.owner[groups][at])
+        every = layer.items(np.arange(len(layer.owner)))[0].tolist()
+        assert sorted(items) == sorted(i for i in every if track[i] in layer.owner[groups])
+        seen += every
+    assert sorted(seen) == list(range(covered))
+    for one, found in best.items():
+        own = sorted(scores[0, i] for i in range(covered) if track[i] == one)[::-1][:BEST]
+        assert found == own + [-np.inf] * (BEST - len(own))
+    assert set(best) == set(track[:covered].tolist())
 
 
 @settings(deadline=None)
@@ -109,15 +117,17 @@ def test_layers_hold_the_likeliest_rows_of_each_track(
 def test_the_likeliest_rows_of_each_person(pairs: list[tuple[int, float]]) -> None:
     person = np.array([p for p, _ in pairs], np.int64)
     score = np.array([s for _, s in pairs], np.float64)
-    lead, best = likeliest(person, score.copy(), 6, lambda rows: rows)
+    best = likeliest(person, score.copy(), 6)
+    leads = np.flatnonzero(score == best[0, person])
+    first = oldest(person[leads], leads, 6)
     mean = mean_of(best)
     for one in range(6):
         own = [i for i in range(len(pairs)) if person[i] == one]
         if not own:
-            assert lead[one] == -1
+            assert best[0, one] == -np.inf
             continue
         ranked = sorted(own, key=lambda i: (-score[i], i))
-        assert lead[one] == ranked[0]
+        assert first[one] == ranked[0]
         assert mean[one] == pytest.approx(np.mean([score[i] for i in ranked[:BEST]]))
 
 
