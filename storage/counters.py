@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil, inf
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from . import schema
 
@@ -13,6 +13,8 @@ IDENTITIES = "identities"
 
 LONGEST = "longest"
 """Seconds that no track lasts longer than; only galleries that were cut into parts have it."""
+
+_VALUE = select(schema.Counter.value).where(schema.Counter.name == bindparam("name"))
 
 
 def count_up(connection: Connection, name: str) -> None:
@@ -27,8 +29,7 @@ def count_up(connection: Connection, name: str) -> None:
 
 def count_of(connection: Connection, name: str) -> int:
     """How often `count_up` was called with this name."""
-    counter = schema.Counter
-    return connection.scalar(select(counter.value).where(counter.name == name)) or 0
+    return connection.scalar(_VALUE, {"name": name}) or 0
 
 
 def longest(connection: Connection) -> float:

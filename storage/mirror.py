@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, select
 
 from . import counters, schema, vectors
 from .blocks import Filled, Segments
@@ -68,6 +69,7 @@ class Mirror:
         self._strays = np.zeros(0, np.bool_)
         self._elsewhere = np.zeros(0, np.bool_)
         self._owners = self._person = np.zeros(0, np.int64)
+        self._statements = _statements(part)
 
     def refresh(self, connection: Connection) -> View:
         """Takes in what was stored, linked and removed since the last call."""
@@ -88,12 +90,8 @@ class Mirror:
         )
 
     def _bury(self, connection: Connection) -> None:
-        stone = schema.Tombstone
-        found = connection.execute(
-            select(stone.id, stone.kind, stone.gone)
-            .where(stone.id > self._buried)
-            .order_by(stone.id)
-        ).all()
+        stones = self._statements[0]
+        found = connection.execute(stones, {"after": self._buried}).all()
         if not found:
             return
         gone = np.isin(self._ids, [row.gone for row in found if row.kind == "track"])
@@ -103,17 +101,10 @@ class Mirror:
 
     def _take_tracks(self, connection: Connection) -> None:
         """Reads new tracks, and all of them after a change of identities."""
-        track = schema.Track
         count = counters.count_of(connection, counters.IDENTITIES)
         newest = int(self._ids[-1]) if len(self._ids) else 0
-        rows = connection.execute(
-            select(track.id, track.identity_id, schema.Session.camera_id, self._part.goes_beyond())
-            .join(schema.Session, track.session_id == schema.Session.id)
-            .where(
-                track.id > (newest if count == self._identities else 0), *self._part.conditions()
-            )
-            .order_by(track.id)
-        ).all()
+        after = newest if count == self._identities else 0
+        rows = connection.execute(self._statements[1], {"after": after}).all()
         if not rows and count == self._identities:
             return
         table = np.array([(t, i or 0, c, b) for t, i, c, b in rows], np.int64).reshape(-1, 4)
@@ -142,26 +133,10 @@ class Mirror:
         self._person = np.concatenate([self._person + count, np.arange(count)[::-1]])
 
     def _take_rows(self, connection: Connection) -> None:
-        observation, embedding = schema.Observation, schema.Embedding
-        query = (
-            select(
-                observation.id,
-                observation.track_id,
-                observation.time,
-                embedding.level,
-                embedding.vector,
-            )
-            .join(embedding, embedding.observation_id == observation.id)
-            .where(embedding.model_id == self._model_id, observation.id > self._last)
-            .order_by(observation.id)
-        )
-        if self._part != WHOLE:
-            query = (
-                query.join(schema.Track, observation.track_id == schema.Track.id)
-                .join(schema.Session, schema.Track.session_id == schema.Session.id)
-                .where(*self._part.conditions())
-            )
-        with connection.execute(query, execution_options={"yield_per": CHUNK}) as rows:
+        given = {"after": self._last, "model": self._model_id}
+        with connection.execute(
+            self._statements[2], given, execution_options={"yield_per": CHUNK}
+        ) as rows:
             for chunk in rows.partitions():
                 self._add(*zip(*chunk, strict=True))
 
@@ -183,3 +158,40 @@ class Mirror:
         for level, (own, prefixes) in enumerate(parts, start=1):
             self.segments.add(level, observation[own], track[own], time[own], prefixes)
         self._last = ids[-1]
+
+
+def _statements(part: Part) -> tuple[Select[*tuple[Any, ...]], ...]:
+    """What was removed, tracks, and rows of a ``model``, each ``after`` an id.
+
+    Made once: that takes longer than asking.
+    """
+    stone, track, session = schema.Tombstone, schema.Track, schema.Session
+    observation, embedding = schema.Observation, schema.Embedding
+    after: BindParameter[int] = bindparam("after")
+    limits = part.conditions()
+    stones = select(stone.id, stone.kind, stone.gone).where(stone.id > after).order_by(stone.id)
+    tracks = (
+        select(track.id, track.identity_id, session.camera_id, part.goes_beyond())
+        .join(session, track.session_id == session.id)
+        .where(track.id > after, *limits)
+        .order_by(track.id)
+    )
+    rows = (
+        select(
+            observation.id,
+            observation.track_id,
+            observation.time,
+            embedding.level,
+            embedding.vector,
+        )
+        .join(embedding, embedding.observation_id == observation.id)
+        .where(embedding.model_id == bindparam("model"), observation.id > after)
+        .order_by(observation.id)
+    )
+    if part != WHOLE:
+        rows = (
+            rows.join(track, observation.track_id == track.id)
+            .join(session, track.session_id == session.id)
+            .where(*limits)
+        )
+    return stones, tracks, rows

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from reid import ModelInfo, ReidError
 
 from . import schema
 from .database import Database
 from .errors import GalleryDamaged, GalleryModelMismatch
+
+_ACTIVE = select(schema.Model.active).where(schema.Model.id == bindparam("model"))
 
 
 def settle_model(
@@ -60,9 +62,7 @@ def _refuse_other(place: str, stored: ModelInfo | None, model: ModelInfo) -> Non
 
 def require_active(connection: Connection, place: str, model_id: int | None) -> None:
     """Raises GalleryModelMismatch where the gallery was moved to another model since opening."""
-    if model_id is not None:
-        active = select(schema.Model.active).where(schema.Model.id == model_id)
-        if not connection.scalar(active):
-            raise GalleryModelMismatch(
-                f"{place} was moved to another model meanwhile: open it again with that embedder"
-            )
+    if model_id is not None and not connection.scalar(_ACTIVE, {"model": model_id}):
+        raise GalleryModelMismatch(
+            f"{place} was moved to another model meanwhile: open it again with that embedder"
+        )

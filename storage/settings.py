@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Literal
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from . import inside, schema
 from .crops import Crops, FolderCrops, InsideCrops
@@ -14,6 +14,8 @@ from .errors import GalleryLocked, StorageError
 
 CropPlace = Literal["folder", "inside"]
 SearchPlace = Literal["memory", "database"]
+
+_VALUE = select(schema.Setting.value).where(schema.Setting.name == bindparam("name"))
 
 
 def settle_crops(database: Database, wanted: CropPlace | None) -> Crops:
@@ -71,8 +73,7 @@ def settle_search(database: Database, wanted: SearchPlace | None) -> bool:
 
 def read(connection: Connection, name: str) -> str | None:
     """A setting; None where it was never set."""
-    setting = schema.Setting
-    return connection.scalar(select(setting.value).where(setting.name == name))
+    return connection.scalar(_VALUE, {"name": name})
 
 
 def write(connection: Connection, name: str, value: str) -> None:
