@@ -116,8 +116,8 @@ def how(request: pytest.FixtureRequest) -> Iterator[None]:
     """As small galleries are searched, and as large ones are."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "layered":
-            patch.setattr(layers, "LEAST", 1)
-            patch.setattr(layers, "MOST", 2)
+            for constant, value in (("LEAST", 1), ("MOST", 2), ("FAN", 2), ("PIECE", 4)):
+                patch.setattr(layers, constant, value)
         yield
 
 
