@@ -97,10 +97,10 @@ def distances(a: Embeddings, b: Embeddings, *, normalised: bool = True) -> tuple
         raise ReidError(f"embeddings of two models: sub-vectors {a.sizes} and {b.sizes}")
     level = np.minimum(a.levels[:, None], b.levels[None, :])
     out = np.zeros(level.shape, np.float32)
-    for k, length in enumerate(prefix_lengths(a.sizes), start=1):
+    lengths = prefix_lengths(a.sizes)
+    for k in np.unique(level).tolist():
+        length = lengths[k - 1]
         rows, columns = np.flatnonzero(a.levels >= k), np.flatnonzero(b.levels >= k)
-        if not len(rows) or not len(columns):
-            continue
         x, y = a.vectors[rows, :length], b.vectors[columns, :length]
         if normalised:
             x, y = unit(x), unit(y)

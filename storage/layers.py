@@ -27,8 +27,8 @@ MOST = 16
 FAN = 32
 """Items that meet in one round."""
 
-PIECE = 1 << 17
-"""Items that are looked through at a time: their best stay in the processor's cache."""
+PIECE = 1 << 19
+"""Items that are looked through at a time: fewer would have threads wait for each other."""
 
 Round = tuple[NDArray[np.int64], ...]
 """The j-th array holds the j-th item of each group that has more than j; groups that have the most

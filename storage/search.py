@@ -25,7 +25,7 @@ from .threads import spread
 SHARPENED = 1 << 13
 """Rows that are compared in full after a first pass over the first sub-vector."""
 
-PIECE = 1 << 14
+PIECE = 1 << 16
 """Rows that a thread compares at a time."""
 
 SCORES = 1 << 26

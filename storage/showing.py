@@ -51,11 +51,12 @@ def shown(
         seen = reading.appearances_of(connection, track.identity_id, known)
     if lone:
         alone = reading.appearances_of(connection, track.id, lone)
+    unbounded = Calibration(calibration.intercept, calibration.slope, float("inf"))
     out = []
     for query, own in zip(queries, found, strict=True):
         hits = []
         for best in own:
-            distance, level = _nearest(query, calibration, looks[[place[best.observation]]])
+            distance, level = _nearest(query, unbounded, looks[[place[best.observation]]])
             hits.append(
                 SearchHit(
                     identity=best.owner if best.owner > 0 else None,
@@ -71,12 +72,11 @@ def shown(
     return out
 
 
-def _nearest(query: Embeddings, calibration: Calibration, best: Embeddings) -> tuple[float, int]:
+def _nearest(query: Embeddings, unbounded: Calibration, best: Embeddings) -> tuple[float, int]:
     """The distance to the query's likeliest look, and the level of that pair.
 
     Of one observation at a time: of several at once it would differ in the last digit.
     """
     distance, compared = distances(query, best)
-    unbounded = Calibration(calibration.intercept, calibration.slope, float("inf"))
     at = int(unbounded.log_odds(distance, query.levels, best.levels).argmax())
     return float(distance[at, 0]), int(compared[at, 0])

@@ -19,6 +19,7 @@ from ..settings import Settings
 from ..site import Site
 from .camera import LiveCamera
 from .frames import Frames
+from .memory import return_what_is_free
 from .states import CameraState, StationHealth, absent
 from .telling import Teller
 from .watched import COMMIT_SECONDS, Put, Wanted, WatchedCamera
@@ -28,7 +29,7 @@ BATCH = 8
 RATE_SECONDS = 10.0
 """Over which the rate is told."""
 KEEP_SECONDS = 30.0
-"""Between two looks whether the cameras are still claimed."""
+"""Between two looks whether the cameras are still claimed, and at memory."""
 CLAIM_SECONDS = 0.5
 """Between two tries to get cameras that somebody else has."""
 
@@ -138,7 +139,7 @@ class Station:
                 self._add_waiting()
                 self._step()
                 self._store()
-                self._keep_claims()
+                self._look_after()
         except Exception as error:
             self.failure = error
         finally:
@@ -263,11 +264,13 @@ class Station:
             if watched.is_due():
                 self._store_one(watched)
 
-    def _keep_claims(self) -> None:
-        """Has the claims on the cameras taken again where the gallery's server lost them."""
+    def _look_after(self) -> None:
+        """Has the claims on the cameras taken again where the gallery's server lost them, and
+        memory that is free go back to the system."""
         if time.monotonic() - self._kept_at < KEEP_SECONDS:
             return
         self._kept_at = time.monotonic()
+        return_what_is_free()
         try:
             for watched in self._watched.values():
                 watched.claim.keep()

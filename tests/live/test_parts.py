@@ -8,6 +8,8 @@ import os
 import random
 import socket
 import struct
+import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -256,3 +258,25 @@ def test_who_asks_and_goes_away_leaves_no_trace(capfd: pytest.CaptureFixture[str
         assert got.read() == b"ok\n"
     server.close()
     assert capfd.readouterr().err == ""
+
+
+def test_memory_that_is_free_goes_back_wherever_it_lies() -> None:
+    """Small blocks that stay lie between all of those that go."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("the C library is another one")
+    script = (
+        "from benchmarks.gallery_rows import resident\n"
+        "from pipeline.live.memory import return_large_blocks, return_what_is_free\n"
+        "return_large_blocks()\n"
+        "pairs = [(bytes(100_000), bytes(2_000)) for _ in range(1000)]\n"
+        "kept = [small for _, small in pairs]\n"
+        "full = resident()\n"
+        "pairs.clear()\n"
+        "let_go = resident()\n"
+        "return_what_is_free()\n"
+        "print(full, let_go, resident())\n"
+    )
+    said = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    full, let_go, returned = map(int, said.stdout.split())
+    assert full - let_go < 10e6
+    assert let_go - returned > 50e6
