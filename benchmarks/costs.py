@@ -1,7 +1,7 @@
 """What a site costs in machines, memory, disks and money, carried on from what was measured.
 
     python benchmarks/costs.py STAGES.json [--cameras 2000] [--fps 2] [--people 1] [--embedded 0.5]
-                               [--days 30] [--crop-bytes 4000] [--search-ms 60] [--bytes 736]
+                               [--days 30] [--crop-bytes 4000] [--search-ms 42] [--bytes 723]
                                [--core 10] [--memory 2] [--disk 0.05] [--json]
 
 STAGES.json holds the times of the stages, as `scheduler.py record` wrote them. What a row takes in
@@ -99,8 +99,8 @@ def main() -> None:
     parser.add_argument("--embedded", type=float, default=0.5)
     parser.add_argument("--days", type=float, default=30.0)
     parser.add_argument("--crop-bytes", type=float, default=4000.0)
-    parser.add_argument("--search-ms", type=float, default=60.0)
-    parser.add_argument("--bytes", type=float, default=736.0)
+    parser.add_argument("--search-ms", type=float, default=42.0)
+    parser.add_argument("--bytes", type=float, default=723.0)
     parser.add_argument("--core", type=float, default=10.0)
     parser.add_argument("--memory", type=float, default=2.0)
     parser.add_argument("--disk", type=float, default=0.05)
