@@ -52,8 +52,8 @@ def rows_of(frame: int) -> list[TrackUpdate]:
 def write(path: str | Path, frames: int, paced: bool = False) -> None:
     """Begins or continues the session and brings it to its end."""
     with Gallery.open(path, model=MODEL, create=True) as gallery:
-        print("open", flush=True)
         session = gallery.begin_session("near", "near.mp4", "abc", 0.0, 10.0)
+        print("begun", flush=True)
         position = session.position
         while position < frames:
             if paced:
