@@ -100,14 +100,13 @@ def distances(a: Embeddings, b: Embeddings, *, normalised: bool = True) -> tuple
     lengths = prefix_lengths(a.sizes)
     for k in np.unique(level).tolist():
         length = lengths[k - 1]
-        rows, columns = np.flatnonzero(a.levels >= k), np.flatnonzero(b.levels >= k)
+        rows, columns = a.levels >= k, b.levels >= k
         x, y = a.vectors[rows, :length], b.vectors[columns, :length]
         if normalised:
             x, y = unit(x), unit(y)
         squared = (x**2).sum(1)[:, None] + (y**2).sum(1)[None, :] - 2 * (x @ y.T)
-        here = level[np.ix_(rows, columns)] == k
-        block = out[np.ix_(rows, columns)]
-        out[np.ix_(rows, columns)] = np.where(here, np.maximum(squared, 0), block)
+        block = np.ix_(rows, columns)
+        out[block] = np.where(level[block] == k, np.maximum(squared, 0), out[block])
     return out, level
 
 

@@ -71,10 +71,11 @@ class Whose:
         """
         best = np.full((BEST, len(self.view.owners)), -np.inf)
         of_tracks = self._of_tracks(first, scores.dtype)
-        if self.persons is None:
-            best[:, self.tracks] = evidence.settled(of_tracks)
-        else:
-            best[:, self.persons.owner] = evidence.settled(self.persons.best(of_tracks))
+        whose, of_persons = self.tracks, of_tracks
+        if self.persons is not None:
+            whose, of_persons = self.persons.owner, self.persons.best(of_tracks)
+        for row, own in zip(best, evidence.settled(of_persons), strict=True):
+            row[whose] = own
         if len(self.places):
             alone = evidence.settled(scores[self.places])
             for row in likeliest(self.alone, alone, len(self.view.owners)):
