@@ -11,9 +11,9 @@ REACH = 1.0
 """Heights of a person that a camera may move the picture between two frames."""
 ALIKE = 0.25
 """Share of its height by which a box may differ from the person it is taken for."""
-SPREAD = 0.1
+SPREAD = 0.07
 """Deviation, in heights of a person, of the moves of people about that of the camera."""
-MARGIN = 1.0
+MARGIN = 0.7
 """People more that a move must explain than standing still does."""
 TIE = 1e-6
 """Support by which moves must differ to be told apart, beyond what rounding of time does."""
