@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid import Calibration, Embeddings
-from storage import Gallery, Judgements, StorageError, spread
+from storage import Gallery, Judgements, NotStored, spread
 from tracker import Constraints, Linker, LinkSettings, Observation, Tracklet
 
 from ..linking import LOOKS, judgements
@@ -172,15 +172,18 @@ class LiveLinker:
         if not self._unsaved:
             return False
         try:
-            self._gallery.save_identities(
-                {track: group for track, (group, _) in self._unsaved.items()},
-                {track: support for track, (_, support) in self._unsaved.items()},
-            )
-        except StorageError:
+            self._save()
+        except NotStored:  # some were purged since it was last asked
             self._drop(self._gallery.browse.gone(self.tracks))
-            raise
-        self._unsaved = {}
+            self._save()
         return True
+
+    def _save(self) -> None:
+        self._gallery.save_identities(
+            {track: group for track, (group, _) in self._unsaved.items()},
+            {track: support for track, (_, support) in self._unsaved.items()},
+        )
+        self._unsaved = {}
 
     def _begin(self, now: float) -> None:
         """Begins with the identities that are stored, if people said something new."""
