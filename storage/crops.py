@@ -75,34 +75,41 @@ class FolderCrops:
         stem = database.stem if database.suffix == ".db" else database.name
         self._folder = database.with_name(stem + ".crops")
         self._doubts = self._folder / "doubtful"
+        self._doubts_part = self._folder / "doubtful.part"
 
     def path(self, sha: str) -> Path:
         """Where the crop with this hash is."""
-        return self._folder / sha[:2] / f"{sha}.jpg"
+        return Path(self._file(sha))
+
+    def _file(self, sha: str) -> str:
+        """The same as text: each part of a `Path` is entered into Python's table of strings, which
+        grows with what was ever in it, and a watch adds pictures for months."""
+        return os.path.join(self._folder, sha[:2], f"{sha}.jpg")
 
     def add(self, connection: Connection, pictures: Mapping[str, bytes]) -> None:
         """See `Crops.add`; a file that is there already is kept."""
-        places = {sha: self.path(sha) for sha in pictures}
+        places = {sha: self._file(sha) for sha in pictures}
         with self._explained():
             self.clear(connection)
             if pictures:
                 self.doubt(connection, list(pictures))
             new = [sha for sha in pictures if not _holds(places[sha], len(pictures[sha]))]
-            parts = {sha: places[sha].with_suffix(f".{os.getpid()}.part") for sha in new}
+            parts = {sha: f"{places[sha].removesuffix('.jpg')}.{os.getpid()}.part" for sha in new}
             try:
                 for sha, part in parts.items():
-                    part.parent.mkdir(parents=True, exist_ok=True)
-                    part.write_bytes(pictures[sha])
+                    os.makedirs(os.path.dirname(part), exist_ok=True)
+                    with open(part, "wb") as file:
+                        file.write(pictures[sha])
                 _sync(parts.values())
                 for sha, part in parts.items():
-                    part.replace(places[sha])
+                    os.replace(part, places[sha])
             except BaseException:
                 for part in parts.values():
                     with suppress(OSError):
-                        part.unlink(missing_ok=True)
+                        os.unlink(part)
                 raise
             if new:
-                _sync({self._folder, *(part.parent for part in parts.values())})
+                _sync({str(self._folder), *map(os.path.dirname, parts.values())})
 
     def read(self, connection: Connection, sha: str) -> bytes:
         """See `Crops.read`."""
@@ -119,9 +126,8 @@ class FolderCrops:
         """See `Crops.doubt`."""
         with self._explained():
             self._folder.mkdir(parents=True, exist_ok=True)
-            part = self._doubts.with_suffix(".part")
-            part.write_text("\n".join(hashes))
-            part.replace(self._doubts)
+            self._doubts_part.write_text("\n".join(hashes))
+            self._doubts_part.replace(self._doubts)
 
     def doubtful(self, connection: Connection) -> set[str]:
         """See `Crops.doubtful`."""
@@ -241,8 +247,8 @@ def _named(connection: Connection, hashes: Iterable[str]) -> set[str]:
     return named
 
 
-def _holds(path: Path, size: int) -> bool:
-    return path.exists() and path.stat().st_size == size
+def _holds(file: str, size: int) -> bool:
+    return os.path.exists(file) and os.path.getsize(file) == size
 
 
 def _checked(jpeg: bytes, sha: str, name: str) -> bytes:
@@ -251,10 +257,10 @@ def _checked(jpeg: bytes, sha: str, name: str) -> bytes:
     return jpeg
 
 
-def _sync(paths: Collection[Path]) -> None:
+def _sync(paths: Collection[str]) -> None:
     """Has the disk hold what was written to files or folders; many at once cost little more."""
 
-    def one(path: Path) -> None:
+    def one(path: str) -> None:
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)

@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 
 from reid import Embeddings
-from storage import Gallery, GalleryFull, GalleryLocked, StorageError, TrackUpdate
+from storage import Gallery, GalleryFull, GalleryLocked, StorageError, TrackUpdate, crops
 
 from . import writer
 from .places import Place, ask
@@ -172,12 +173,12 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
 
 
 def test_no_room_for_a_crop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_room(path: Path, data: bytes) -> int:
+    def no_room(path: str, mode: str) -> BinaryIO:
         raise OSError(28, "No space left on device")
 
     with Gallery.open(tmp_path / "nearfar.db", model=writer.MODEL, create=True) as gallery:
         session = gallery.begin_session("near", "near.mp4", "abc", 0.0, 10.0)
-        monkeypatch.setattr(Path, "write_bytes", no_room)
+        monkeypatch.setattr(crops, "open", no_room, raising=False)
         with pytest.raises(GalleryFull, match=r"nearfar\.crops"):
             gallery.append(session.id, 2, 0, writer.rows_of(1))
         assert gallery.sessions()[0].position == 0
