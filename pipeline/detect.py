@@ -37,16 +37,21 @@ class Detections:
 class Backend(Protocol):
     """Something that finds people: `float32 (N, 5)` a frame, as x1, y1, x2, y2, score."""
 
-    def find(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Boxes in pixels of each frame, best first; overlapping ones already suppressed."""
+    def find(self, images: Sequence[np.ndarray], sizes: Sequence[int]) -> list[np.ndarray]:
+        """Boxes in pixels of each frame, best first; overlapping ones already suppressed.
+
+        Args:
+            sizes: longest side in pixels to which each frame is brought, where the network leaves
+                it free.
+        """
         ...
 
 
 class Detector:
     """Detects people in frames of any size. Make one with `Detector.load`."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self, backend: Backend, input_size: int = INPUT_SIZE) -> None:
+        self._backend, self._input_size = backend, input_size
 
     @classmethod
     def load(
@@ -82,16 +87,19 @@ class Detector:
         if path.suffix.lower() == ".onnx":
             from .detect_onnx import OnnxBackend
 
-            return cls(OnnxBackend(path, device, threads, confidence, input_size))
+            return cls(OnnxBackend(path, device, threads, confidence), input_size)
         from .detect_ultralytics import UltralyticsBackend
 
-        return cls(UltralyticsBackend(path, device, threads, confidence, input_size))
+        return cls(UltralyticsBackend(path, device, threads, confidence), input_size)
 
-    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+    def detect(
+        self, images: Sequence[np.ndarray], input_sizes: Sequence[int | None] | None = None
+    ) -> list[Detections]:
         """Find the people in each frame.
 
         Args:
             images: BGR `uint8 (H, W, 3)`, of one or several cameras, sizes may differ.
+            input_sizes: see `load`, of each image; that of `load` where None.
 
         Raises:
             DetectorError: an image has another shape or type, or the run fails.
@@ -103,7 +111,8 @@ class Detector:
                 )
         if not images:
             return []
-        found = self._backend.find(images)
+        own = input_sizes or [None] * len(images)
+        found = self._backend.find(images, [size or self._input_size for size in own])
         return [_finish(rows, image) for rows, image in zip(found, images, strict=True)]
 
 

@@ -71,9 +71,7 @@ class Letterbox:
 class OnnxBackend:
     """An ONNX detector of any number of classes, of which `person` is used."""
 
-    def __init__(
-        self, path: Path, device: str, threads: int, confidence: float, input_size: int
-    ) -> None:
+    def __init__(self, path: Path, device: str, threads: int, confidence: float) -> None:
         """Open `path`; raises DetectorError if it is no detector or the device can't be used."""
         self._confidence = confidence
         self._session = _open(path, device, threads)
@@ -86,8 +84,7 @@ class OnnxBackend:
         self._input = source.name
         self._half = source.type == "tensor(float16)"
         self._fixed = isinstance(shape[2], int) and isinstance(shape[3], int)
-        side = -(-input_size // STRIDE) * STRIDE
-        self._limit: tuple[int, int] = (shape[2], shape[3]) if self._fixed else (side, side)
+        self._shape: tuple[int, int] = shape[2], shape[3]
         if isinstance(shape[0], int) and shape[0] != 1:
             raise DetectorError(f"{path} takes {shape[0]} frames at once: export it with batch=1")
         on_cpu = self._session.get_providers()[0] == "CPUExecutionProvider"
@@ -107,14 +104,14 @@ class OnnxBackend:
                 return int(number)
         raise DetectorError(f"{path} names no class 'person': give a detector of people")
 
-    def find(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def find(self, images: Sequence[np.ndarray], sizes: Sequence[int]) -> list[np.ndarray]:
         """People in each frame, see `Backend`; on a GPU, frames of one input shape are a batch.
 
         On a CPU a batch is no faster, and the runtime keeps the memory of the largest.
         """
         boxes = [
-            Letterbox.fit(image.shape[0], image.shape[1], self._limit, self._fixed)
-            for image in images
+            Letterbox.fit(image.shape[0], image.shape[1], self._limit(size), self._fixed)
+            for image, size in zip(images, sizes, strict=True)
         ]
         groups: dict[tuple[int, ...], list[int]] = {}
         for index, box in enumerate(boxes):
@@ -125,6 +122,11 @@ class OnnxBackend:
             for index, raw in zip(members, output, strict=True):
                 found[index] = suppress(boxes[index].back(self._decode(raw)))
         return found
+
+    def _limit(self, size: int) -> tuple[int, int]:
+        """Height and width of the largest input, in whole strides."""
+        side = -(-size // STRIDE) * STRIDE
+        return self._shape if self._fixed else (side, side)
 
     def _run(self, canvases: list[np.ndarray]) -> np.ndarray:
         blob = cv2.dnn.blobFromImages(canvases, 1 / 255, swapRB=True)

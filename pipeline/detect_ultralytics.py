@@ -16,9 +16,7 @@ from .errors import DetectorError
 class UltralyticsBackend:
     """A detector of any number of classes that ultralytics opens, of which `person` is used."""
 
-    def __init__(
-        self, path: Path, device: str, threads: int, confidence: float, input_size: int
-    ) -> None:
+    def __init__(self, path: Path, device: str, threads: int, confidence: float) -> None:
         """Open `path`; raises DetectorError if ultralytics is missing or can't open it."""
         os.environ.setdefault("YOLO_AUTOINSTALL", "false")  # or it installs what it misses
         try:
@@ -35,7 +33,6 @@ class UltralyticsBackend:
         if device == "cpu":
             torch.set_num_threads(threads)
         self._options: dict[str, Any] = {
-            "imgsz": input_size,
             "conf": confidence,
             "iou": NMS_OVERLAP,
             "max_det": MOST,
@@ -55,9 +52,10 @@ class UltralyticsBackend:
         if not self._options["classes"]:
             raise DetectorError(f"{path} names no class 'person': give a detector of people")
 
-    def find(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def find(self, images: Sequence[np.ndarray], sizes: Sequence[int]) -> list[np.ndarray]:
         """People in each frame, see `Backend`."""
-        return [
-            self._model.predict(image, **self._options)[0].boxes.data.cpu().numpy()[:, :5]
-            for image in images
-        ]
+        found = []
+        for image, size in zip(images, sizes, strict=True):
+            (result,) = self._model.predict(image, imgsz=size, **self._options)
+            found.append(result.boxes.data.cpu().numpy()[:, :5])
+        return found

@@ -64,7 +64,7 @@ class Engine:
 
     Args:
         detector, embedder, gallery: opened by the caller, who closes the gallery.
-        site: native scales of cameras.
+        site: native scales and input sizes of cameras.
     """
 
     def __init__(
@@ -180,7 +180,8 @@ class Engine:
         if not going:
             return
         with self.tally.stage("detect"):
-            found = self.detector.detect([frame.image for _, frame in going])
+            sizes = [self.site.input_size(run.camera) for run, _ in going]
+            found = self.detector.detect([frame.image for _, frame in going], sizes)
         due: list[tuple[CameraRun, NDArray[np.uint8], int, Observation]] = []
         with self.tally.stage("track"):
             for (run, frame), detections in zip(going, found, strict=True):

@@ -71,12 +71,16 @@ class Camera(_Strict):
         start: time of a recording's first frame, UTC where no zone is written.
         native_scale: how many pixels of the stored picture make one that the sensor saw (2 for a
             picture enlarged twofold).
+        input_size: longest side in pixels to which its frames are brought to look for people;
+            larger finds people who are farther away, at a cost that grows with its square. None
+            is the detector's own.
         transport: how RTSP brings a live stream. fps: frames a second of it to look at, at most.
     """
 
     source: Annotated[str, BeforeValidator(_device)] | None = None
     start: Annotated[datetime, AfterValidator(_utc)] | None = None
     native_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    input_size: int | None = Field(default=None, ge=32, le=8192)
     transport: Literal["tcp", "udp"] = "tcp"
     fps: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
@@ -189,6 +193,10 @@ class Site(_Strict):
     def native_scale(self, camera: str) -> float:
         """Stored pixels a sensor pixel; 1 for cameras that the file does not name."""
         return self.cameras[camera].native_scale if camera in self.cameras else 1.0
+
+    def input_size(self, camera: str) -> int | None:
+        """What its frames are brought to; None for cameras that the file does not name."""
+        return self.cameras[camera].input_size if camera in self.cameras else None
 
 
 def read_site(path: Path) -> Site:

@@ -152,7 +152,8 @@ class Spread:
                 continue
             piece = file.waiting.popleft()
             file.asked.append(piece)
-            ref = self._workers.detect(source, piece, fps)
+            size = self._engine.site.input_size(source.camera)
+            ref = self._workers.detect(source, piece, fps, size)
             self._todo[ref] = file, partial(self._on_detected, file, piece)
             if file.waiting:
                 self._turn.append(file)

@@ -62,15 +62,18 @@ _detector = cache(Detector.load)
 _embedder = cache(Embedder.load)
 
 
-def detect(models: Models, source: Source, piece: Piece, fps: float | None) -> Detected:
-    """Decodes a piece and finds the people in its frames.
+def detect(
+    models: Models, source: Source, piece: Piece, fps: float | None, input_size: int | None = None
+) -> Detected:
+    """Decodes a piece and finds the people in its frames; `input_size` as of `Detector.detect`.
 
     Raises:
         PipelineError: it can't be read, or the detector fails.
     """
     eyes = _detector(models.detector, models.device, models.threads)
     source.lost = 0
-    seen = [seen_in(f, eyes.detect([f.image])[0]) for f in frames_of(source, piece, fps)]
+    frames = frames_of(source, piece, fps)
+    seen = [seen_in(f, eyes.detect([f.image], [input_size])[0]) for f in frames]
     return Detected(seen, source.lost)
 
 

@@ -29,7 +29,7 @@ OWN = {"X-Nearfar": "1"}
 class Blocks:
     """A detector for frames that are made of crops on a green ground."""
 
-    def find(self, images: list[np.ndarray]) -> list[np.ndarray]:
+    def find(self, images: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
         return [self._find(image) for image in images]
 
     def _find(self, image: np.ndarray) -> np.ndarray:

@@ -29,11 +29,11 @@ class Picky(RedFigures):
     bad = 0
     slow = 0.0
 
-    def find(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def find(self, images: Sequence[np.ndarray], sizes: Sequence[int]) -> list[np.ndarray]:
         time.sleep(self.slow * len(images))
         if any(len(image) == self.bad for image in images):
             raise DetectorError("this one does not fit")
-        return super().find(images)
+        return super().find(images, sizes)
 
 
 def taller(image: np.ndarray) -> np.ndarray:

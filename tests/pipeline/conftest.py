@@ -77,7 +77,7 @@ class RedFigures:
     def __init__(self, extra: Sequence[Sequence[float]] = ()) -> None:
         self.extra = np.array(extra, np.float32).reshape(-1, 5)
 
-    def find(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def find(self, images: Sequence[np.ndarray], sizes: Sequence[int]) -> list[np.ndarray]:
         return [self._find(image) for image in images]
 
     def _find(self, image: np.ndarray) -> np.ndarray:

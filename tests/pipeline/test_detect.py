@@ -110,6 +110,18 @@ def test_cameras_together_give_what_each_gives_alone(
         np.testing.assert_allclose(alone.scores, many.scores, atol=1e-3)
 
 
+def test_each_frame_has_its_own_input_size(packaged: Detector, rendered: Rendered) -> None:
+    image = rendered[0][0]
+    small, large = (Detector.load(device="cpu", input_size=size) for size in (320, 1280))
+    expected = [one.detect([image])[0] for one in (packaged, small, large)]
+    found = packaged.detect([image] * 3, [None, 320, 1280])
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours.boxes, theirs.boxes)
+    assert len({one.boxes.tobytes() for one in found}) == 3
+    with pytest.raises(ValueError, match="argument"):
+        packaged.detect([image] * 2, [320])
+
+
 def test_many_frames_at_once_take_no_more_memory_than_one() -> None:
     detector, frame = Detector.load(device="cpu"), np.full((480, 640, 3), 90, np.uint8)
     detector.detect([frame])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from pipeline import Detector, PipelineError, Result, Settings, process
+from pipeline.detect import INPUT_SIZE
 from pipeline.engine import Engine
 from pipeline.errors import CallError
 from pipeline.runs import RECENT, CameraRun, Seen
@@ -164,6 +166,21 @@ def test_an_enlarged_picture_has_a_lower_level(run, tmp_path: Path) -> None:
             levels.append({t.camera: t.highest for t in gallery.tracks()})
     assert levels[1]["gate"] < levels[0]["gate"]
     assert levels[1]["hall"] == levels[0]["hall"]
+
+
+def test_frames_are_brought_to_the_size_that_the_site_says(
+    run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = set()
+    find = RedFigures.find
+
+    def told(self: RedFigures, images: Sequence[np.ndarray], sizes: Sequence[int]) -> list:
+        asked.add(tuple(sizes))
+        return find(self, images, sizes)
+
+    monkeypatch.setattr(RedFigures, "find", told)
+    run(site=Site(cameras={"gate": Camera(input_size=1280)}))
+    assert asked == {(1280, INPUT_SIZE)}
 
 
 def test_sources_and_starts_of_a_site_file(

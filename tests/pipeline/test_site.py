@@ -17,6 +17,7 @@ cameras:
   hall:
     start: 2026-01-01T13:00:00+01:00
     native_scale: 2
+    input_size: 1280
   far:
     start: 2026-01-01T12:00:10
   7: {}
@@ -48,6 +49,8 @@ def test_a_good_file(path: Path) -> None:
     assert site.starts == {"near": NOON, "hall": NOON, "far": NOON + 10}
     assert site.native_scale("hall") == 2
     assert site.native_scale("near") == site.native_scale("unheard of") == 1
+    assert site.input_size("hall") == 1280
+    assert site.input_size("near") is site.input_size("unheard of") is None
     assert site.constraints.overlapping == {frozenset(("near", "hall"))}
     assert site.constraints.travel == {frozenset(("near", "far")): 4.5}
     assert site.link == LinkSettings(prior=-4)
@@ -68,6 +71,8 @@ WRONG = [
     ("cameras:\n  near: {}\n  hall:\n    start: soon\n", 4, "cameras.hall.start", "datetime"),
     ("cameras:\n  near:\n    native_scale: 0\n", 3, "native_scale", "greater than 0"),
     ("cameras:\n  near:\n    native_scale: .inf\n", 3, "native_scale", "finite"),
+    ("cameras:\n  near:\n    input_size: 31\n", 3, "input_size", "greater than or equal to 32"),
+    ("cameras:\n  near:\n    input_size: large\n", 3, "input_size", "integer"),
     ("cameras:\n  near: 5\n", 2, "cameras.near", "keys and values"),
     ("cameras:\n  7:\n    start: soon\n", 3, "cameras.7.start", "datetime"),
     ("cameras:\n  near: {}\n  a/b: {}\n", 3, "cameras.a/b", "name files"),
