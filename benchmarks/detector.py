@@ -11,13 +11,13 @@ that are not there are left out. Sets, none of them trained on:
   yolov8n_int8 agree on when they look at enlarged tiles, so the table leans their way.
 - rendered: every tenth frame of the scene of seed 7, people at least half visible.
 
-Detectors: ours (`--detector`, the packaged one without it) at its own input of 832 pixels and at
-640; yolo11n_int8 and yolov8n_int8 by ultralytics at 640; pedestrian-detection-adas-0002 by
-OpenVINO; OpenCV's HOG at its defaults, with `--opencv4-python` alone, since OpenCV 5 has none. A
-box is right at IoU 0.5. Recall and precision are those at `--confidence` (of HOG, whose scores are
-no probabilities, of all its boxes). Frames a second are by CPU time on one core, so that other work
-on the machine hardly counts, at best of the first frames and with all that a frame costs: resizing,
-network, suppression.
+Detectors: ours (`--detector`, the packaged ones in floats and in 8 bits without it) at their own
+input of 832 pixels, at 1280 and at 672; yolo11n_int8 and yolov8n_int8 by ultralytics at 640;
+pedestrian-detection-adas-0002 by OpenVINO; OpenCV's HOG at its defaults, with `--opencv4-python`
+alone, since OpenCV 5 has none. A box is right at IoU 0.5. Recall and precision are those at
+`--confidence` (of HOG, whose scores are no probabilities, of all its boxes). Frames a second are by
+CPU time on one core, so that other work on the machine hardly counts, at best of the first frames
+and with all that a frame costs: resizing, network, suppression.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from pipeline import PipelineError  # noqa: E402
-from pipeline.detect import INPUT_SIZE, PACKAGED, Detector  # noqa: E402
+from pipeline.detect import INPUT_SIZE, PACKAGED, PACKAGED_INT8, Detector  # noqa: E402
 from training.detector_check import Frame, Look, figures, looker, mot_frames  # noqa: E402
 from training.detector_data import agreed_frames, rendered_frames  # noqa: E402
 from training.detector_labels import Teacher  # noqa: E402
@@ -50,6 +50,8 @@ FLOOR = 0.05
 """Lowest score of boxes that count for AP."""
 TIMED = 8
 """Frames that are timed."""
+SIZES = (INPUT_SIZE, 1280, 672)
+"""Pixels of the longest side at which ours look."""
 TEACHERS = ("yolo11n_int8_openvino_model", "yolov8n_int8_openvino_model")
 
 
@@ -101,12 +103,10 @@ class Hog:
         return np.array(answer["rows"], np.float32).reshape(-1, 5)
 
 
-def detectors(ours: Path, weights: Path, opencv4: Path | None) -> dict[str, Look]:
+def detectors(ours: Path | None, weights: Path, opencv4: Path | None) -> dict[str, Look]:
     """All that can be opened, by name."""
-    found = {
-        f"nearfar, {INPUT_SIZE} px": nearfar(ours, INPUT_SIZE),
-        "nearfar, 640 px": nearfar(ours, 640),
-    }
+    files = {"nearfar": ours} if ours else {"nearfar": PACKAGED, "nearfar int8": PACKAGED_INT8}
+    found = {f"{n}, {size} px": nearfar(file, size) for n, file in files.items() for size in SIZES}
     openers: dict[str, tuple[Path, Callable[[Path], Look]]] = {
         **{t.removesuffix("_openvino_model"): (weights / t, _ultralytics) for t in TEACHERS},
         "adas-0002": (weights / "pedestrian-detection-adas-0002.xml", adas),
@@ -180,7 +180,7 @@ def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help="folder of frames, clips, weights")
-    parser.add_argument("--detector", type=Path, default=PACKAGED, help="ours")
+    parser.add_argument("--detector", type=Path, help="ours, the packaged ones if not said")
     parser.add_argument("--opencv4-python", type=Path, help="interpreter with OpenCV 4, for HOG")
     parser.add_argument("--sets", default="mot,campus,rendered", help="names, with commas between")
     parser.add_argument("--confidence", type=float, default=0.25)

@@ -40,7 +40,11 @@ def watch(
     site: Annotated[Path, typer.Argument(help="site file with cameras and their sources")],
     gallery: GalleryOption = "nearfar.db",
     detector: Annotated[
-        Path | None, typer.Option(help="detector weights: any ultralytics model or ONNX export")
+        Path | None,
+        typer.Option(
+            help="detector weights: any ultralytics model or ONNX export, or person-int8, which "
+            "comes along and is faster on a CPU"
+        ),
     ] = None,
     embedder: Annotated[
         Path | None, typer.Option(help="embedder weights, the own ones if none")

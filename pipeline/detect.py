@@ -12,6 +12,8 @@ import numpy as np
 from .errors import DetectorError
 
 PACKAGED = Path(__file__).parent / "weights" / "person.onnx"
+PACKAGED_INT8 = PACKAGED.with_name("person-int8.onnx")
+"""The same with convolutions in 8 bits: 1.3 times the speed on CPUs, and fewer people far away."""
 CONFIDENCE = 0.1
 INPUT_SIZE = 832
 """Longest side in pixels of what the network sees; at 640, people of 30 px in a frame 960 wide are
@@ -32,6 +34,13 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+
+def weights_at(given: str | Path | None) -> Path:
+    """The weights that are meant: a path, or by ``person`` and ``person-int8`` those that come with
+    the project; the former if None."""
+    shipped = {"None": PACKAGED, "person": PACKAGED, "person-int8": PACKAGED_INT8}
+    return shipped.get(str(given), Path(str(given)))
 
 
 class Backend(Protocol):
@@ -66,7 +75,7 @@ class Detector:
 
         Args:
             weights: an `.onnx` export of ultralytics runs by ONNX Runtime; a `.pt` file or an
-                exported folder runs by ultralytics, which must be installed. None: the packaged.
+                exported folder runs by ultralytics, which must be installed. See `weights_at`.
             device: `auto` (CUDA where it works), `cpu` or `cuda`.
             threads: threads of the CPU for one call.
             confidence: lowest score that is returned. The default is low on purpose: a tracker
@@ -79,7 +88,7 @@ class Detector:
         """
         if device not in ("auto", "cpu", "cuda"):
             raise DetectorError(f"unknown device '{device}': use auto, cpu or cuda")
-        path = Path(weights) if weights is not None else PACKAGED
+        path = weights_at(weights)
         if not path.exists():
             raise DetectorError(f"detector weights {path} don't exist: give a file or a folder")
         if path.is_file() and path.stat().st_size == 0:

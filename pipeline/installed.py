@@ -12,7 +12,7 @@ from typing import Any
 from reid import Embedder, open_session
 from reid.embedder import packaged
 
-from .detect import PACKAGED, Detector
+from .detect import Detector, weights_at
 
 FIGURES = "nearfar-figures"
 """The key of a detector's ONNX metadata that holds what was measured of it, as JSON."""
@@ -54,7 +54,7 @@ def installed(
         ReidError: when the file is no embedder.
         DetectorError: when the file is no detector.
     """
-    return [_embedder(embedder or packaged(device), device), _detector(detector or PACKAGED)]
+    return [_embedder(embedder or packaged(device), device), _detector(weights_at(detector))]
 
 
 def _embedder(path: Path, device: str) -> Model:

@@ -3,6 +3,7 @@
     python -m training.detector start START.pt --coco yolo11n_int8_openvino_model
     python -m training.detector train SET START.pt --out RUN
     python -m training.detector export START.pt RUN/last.pt person.onnx
+    python -m training.detector quantise person.onnx person-int8.onnx campus_cam1.webm ...
     python -m training.detector note person.onnx MEASURED.json
 
 `train` keeps `RUN/last.pt` fresh (the averaged network, a checkpoint that ultralytics opens too)
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 import pickle
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +26,9 @@ from torch import nn
 from ultralytics.utils.loss import v8DetectionLoss
 
 from .detector_compose import Composer, Picture
+from .detector_data import read_video
 from .detector_export import blend, note_figures, write_onnx
+from .detector_export import quantise as write_int8
 from .detector_start import recover_person_network
 from .errors import TrainingError
 
@@ -134,12 +138,25 @@ def export(
 
 
 @app.command()
+def quantise(
+    file: Annotated[Path, typer.Argument(help="ONNX file of the detector.")],
+    out: Annotated[Path, typer.Argument(help="ONNX file to write.")],
+    videos: Annotated[list[Path], typer.Argument(help="Recordings, of which frames are seen.")],
+    step: Annotated[int, typer.Option(min=1, help="Every so many frames.")] = 12,
+    most: Annotated[int, typer.Option(min=1, help="Frames of each at most.")] = 12,
+) -> None:
+    """Write it with convolutions in 8 bits, for CPUs."""
+    write_int8(file, out, (f for v in videos for f in islice(read_video(v), 0, step * most, step)))
+
+
+@app.command()
 def note(
     file: Annotated[Path, typer.Argument(help="ONNX file of the detector.")],
     measured: Annotated[Path, typer.Argument(help="What benchmarks/detector.py --json printed.")],
+    row: Annotated[str | None, typer.Option(help="Its row; the first if not said.")] = None,
 ) -> None:
     """Write what was measured into the file, for `nearfar models`."""
-    note_figures(file, measured)
+    note_figures(file, measured, row)
 
 
 def collate(pictures: list[Picture]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

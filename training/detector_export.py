@@ -5,17 +5,24 @@ from __future__ import annotations
 import copy
 import json
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import onnx
 import torch
 from onnx import helper
+from ultralytics.data.augment import LetterBox
 
+from .eight_bits import in_8_bits
 from .errors import TrainingError
 from .half import store_half
 
 INPUT = (384, 640)
+SEEN_AT = 832
+"""Longest side in pixels of the frames that set the scales of 8 bits: that at which it runs."""
 FIGURES = "nearfar-figures"
 """The key of the metadata that holds what was measured, as JSON; `nearfar models` shows it."""
 
@@ -59,15 +66,47 @@ def write_onnx(network: Any, out: Path) -> None:
             raise TrainingError(f"{out} can't be exported ({error})") from error
 
 
-def note_figures(path: Path, measured: Path) -> None:
+def quantise(source: Path, out: Path, frames: Iterable[np.ndarray]) -> None:
+    """Writes a detector whose convolutions compute in 8 bits; its figures are to be measured anew.
+
+    Args:
+        source: of floats. frames: BGR ``uint8 (H, W, 3)``, by which scales are set.
+
+    Raises:
+        TrainingError: `source` can't be read, or there are no frames.
+    """
+    try:
+        model = onnx.load(source)
+    except Exception as error:  # protobuf's errors have no types
+        raise TrainingError(f"{source} can't be read ({error}): give a detector's file") from error
+    place = LetterBox((SEEN_AT, SEEN_AT), auto=True)
+    name = model.graph.input[0].name
+    inputs = [
+        {name: cv2.dnn.blobFromImage(np.asarray(place(image=frame)), 1 / 255, swapRB=True)}
+        for frame in frames
+    ]
+    if not inputs:
+        raise TrainingError("8 bits need frames to set their scales by: give videos")
+    made = in_8_bits(model, iter(inputs), ("Conv",))
+    kept = {e.key: e.value for e in model.metadata_props if e.key != FIGURES}
+    helper.set_model_props(made, kept)
+    onnx.save(made, str(out))
+
+
+def note_figures(path: Path, measured: Path, row: str | None = None) -> None:
     """Writes what `benchmarks/detector.py --json` found of a detector into its file.
+
+    Args:
+        row: its name in the tables; the first if None.
 
     Raises:
         TrainingError: `measured` holds no such figures.
     """
     try:
         found = json.loads(measured.read_text())
-        name, bands = next(iter(found["figures"]["mot"].items()))
+        rows = found["figures"]["mot"]
+        name = next(iter(rows)) if row is None else row
+        bands = rows[name]
         figures: dict[str, Any] = {"frames": f"MOT17-mini, {found['frames']['mot']} frames, {name}"}
         for key in ("AP50", "recall", "precision"):
             figures[key] = {band: round(values[key], 2) for band, values in bands.items()}

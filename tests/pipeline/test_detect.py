@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from benchmarks.gallery_rows import resident
-from pipeline.detect import INPUT_SIZE, PACKAGED, Detector
+from pipeline.detect import INPUT_SIZE, PACKAGED, PACKAGED_INT8, Detector, weights_at
 from pipeline.detect_onnx import Letterbox
 from pipeline.errors import DetectorError, PipelineError
 
@@ -129,6 +129,22 @@ def test_many_frames_at_once_take_no_more_memory_than_one() -> None:
     before = resident()
     detector.detect([frame] * 8)
     assert resident() - before < 30e6
+
+
+def test_8_bits_find_what_floats_find(packaged: Detector, rendered: Rendered) -> None:
+    """Boxes that one is sure of, the other finds in their places."""
+    assert weights_at("person-int8") == weights_at(Path("person-int8")) == PACKAGED_INT8
+    assert weights_at(None) == weights_at("person") == PACKAGED
+    assert PACKAGED_INT8.stat().st_size < 0.6 * PACKAGED.stat().st_size
+    small, compared = Detector.load("person-int8", "cpu"), 0
+    for image, _ in rendered:
+        a, b = small.detect([image])[0], packaged.detect([image])[0]
+        for sure, other in ((a, b), (b, a)):
+            faint = other.boxes[other.scores >= 0.25]
+            found = [overlap(box, faint) for box in sure.boxes[sure.scores >= 0.5]]
+            assert min(found, default=1) > 0.7
+            compared += len(found)
+    assert compared >= 12
 
 
 def test_boxes_equal_those_of_ultralytics(packaged: Detector, rendered: Rendered) -> None:

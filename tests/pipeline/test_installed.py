@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.detect import PACKAGED, Detector
+from pipeline.detect import PACKAGED, PACKAGED_INT8, Detector
 from pipeline.errors import DetectorError
 from pipeline.installed import FIGURES, installed
 from reid import Embedder, ReidError
@@ -37,6 +37,13 @@ def test_what_is_installed_says_what_it_is(nearfar: Call) -> None:
     text = nearfar("models").out
     for word in (info.fingerprint, detector["fingerprint"], "32, 64, 128, 256", "rank 1", "AP50"):
         assert word in text
+
+
+def test_the_detector_in_8_bits_is_known_by_name(nearfar: Call) -> None:
+    said = nearfar("models", "--detector", "person-int8", "--json")
+    found = json.loads(said.out)["detector"]
+    assert found["file"] == str(PACKAGED_INT8)
+    assert "int8" in found["figures"]["frames"]
 
 
 def test_both_packaged_embedders_are_one_model() -> None:

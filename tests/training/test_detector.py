@@ -9,13 +9,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("ultralytics")
 
 from training import detector, detector_check, detector_data, detector_start  # noqa: E402
 from training.detector_compose import Composer, Picture  # noqa: E402
-from training.detector_export import FIGURES, blend, note_figures, write_onnx  # noqa: E402
+from training.detector_export import (  # noqa: E402
+    FIGURES,
+    blend,
+    note_figures,
+    quantise,
+    write_onnx,
+)
 from training.detector_labels import Labels, agree, overlaps, suppress, tiles  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
 
@@ -188,6 +195,30 @@ def test_export_is_small_and_free_in_size(begin: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(given, wanted, atol=0.2)
 
 
+def test_8_bits_of_a_detector(tmp_path: Path) -> None:
+    import onnx
+    import onnxruntime
+
+    from pipeline.detect import PACKAGED
+
+    video, out = tmp_path / "walk.avi", tmp_path / "small.onnx"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 96))
+    for _ in range(30):
+        writer.write(np.random.default_rng(0).integers(0, 256, (96, 160, 3), dtype=np.uint8))
+    writer.release()
+    args = ["quantise", str(PACKAGED), str(out), str(video), "--most", "2"]
+    assert CliRunner().invoke(detector.app, args).exit_code == 0
+    kinds = [node.op_type for node in onnx.load(out).graph.node]
+    assert kinds.count("QuantizeLinear") > 80
+    metadata = onnxruntime.InferenceSession(str(out)).get_modelmeta().custom_metadata_map
+    assert metadata["names"] == "{0: 'person'}"
+    assert FIGURES not in metadata, "what was measured of floats"
+    with pytest.raises(TrainingError, match="need frames"):
+        quantise(PACKAGED, out, [])
+    with pytest.raises(TrainingError, match=r"walk\.avi can't be read"):
+        quantise(video, out, [np.zeros((96, 160, 3), np.uint8)])
+
+
 def test_figures_are_noted_in_the_file(tmp_path: Path) -> None:
     from pipeline.detect import PACKAGED
     from pipeline.installed import FIGURES as read_under
@@ -205,6 +236,10 @@ def test_figures_are_noted_in_the_file(tmp_path: Path) -> None:
     assert found["AP50"] == {"20-40": 0.12}
     assert found["frames"] == "MOT17-mini, 28 frames, nearfar, 832 px"
     assert file.stat().st_size < PACKAGED.stat().st_size + 2000
+    note_figures(file, measured, "other")
+    assert installed(detector=file)[1].figures["AP50"] == {"20-40": 0.9}
+    with pytest.raises(TrainingError, match="no figures"):
+        note_figures(file, measured, "a third")
     measured.write_text("{}")
     with pytest.raises(TrainingError, match="no figures"):
         note_figures(file, measured)
