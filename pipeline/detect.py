@@ -39,8 +39,10 @@ class Detections:
 def weights_at(given: str | Path | None) -> Path:
     """The weights that are meant: a path, or by ``person`` and ``person-int8`` those that come with
     the project; the former if None."""
-    shipped = {"None": PACKAGED, "person": PACKAGED, "person-int8": PACKAGED_INT8}
-    return shipped.get(str(given), Path(str(given)))
+    if given is None:
+        return PACKAGED
+    shipped = {path.stem: path for path in (PACKAGED, PACKAGED_INT8)}
+    return shipped.get(str(given), Path(given))
 
 
 class Backend(Protocol):
