@@ -15,6 +15,7 @@ from .cli_gallery import app as gallery_app
 from .cli_jobs import add_to as add_jobs_verb
 from .cli_live import add_to as add_live_verbs
 from .cli_models import add_to as add_models_verb
+from .cli_options import DetectorOption, DeviceOption, EmbedderOption, Json, PlaceOption
 from .cli_tracks import add_to as add_track_verbs
 from .errors import CallError
 from .terminal import (
@@ -45,18 +46,6 @@ add_live_verbs(app)
 add_models_verb(app)
 add_calibrate_verb(app)
 
-GalleryOption = Annotated[str, typer.Option("--gallery", help="path or URL of the gallery")]
-JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda")]
-EmbedderOption = Annotated[Path | None, typer.Option(help="embedder weights, the own ones if none")]
-DetectorOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="detector weights: any ultralytics model or ONNX export, or person-int8, which comes "
-        "along and is faster on a CPU"
-    ),
-]
-
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -81,7 +70,7 @@ def process(
         list[str] | None, typer.Argument(help="video, picture folder or glob: path or camera=path")
     ] = None,
     site: Annotated[Path | None, typer.Option(help="site file with cameras and starts")] = None,
-    gallery: GalleryOption = "nearfar.db",
+    gallery: PlaceOption = "nearfar.db",
     out: Annotated[Path, typer.Option(help="folder for tables, report and videos")] = Path("out"),
     detector: DetectorOption = None,
     embedder: EmbedderOption = None,
@@ -91,7 +80,7 @@ def process(
     ray: Annotated[
         str | None, typer.Option(help="address of a Ray cluster that does the work, or local")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Find and link the people of several recordings.
 
@@ -165,7 +154,7 @@ def search(
     height: Annotated[
         float | None, typer.Option(help="the person's true height in px, if enlarged")
     ] = None,
-    gallery: GalleryOption = "nearfar.db",
+    gallery: PlaceOption = "nearfar.db",
     camera: Annotated[str | None, typer.Option(help="look in this camera only")] = None,
     after: Annotated[
         str | None, typer.Option(help="seen at or after, like 2026-01-31T08:00Z")
@@ -179,7 +168,7 @@ def search(
     ray: Annotated[
         str | None, typer.Option(help="address of the Ray cluster that the gallery is spread over")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Search the gallery for the person in a picture.
 
@@ -241,7 +230,7 @@ def search(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="folder for the scene and the results")] = Path("demo"),
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Render a scene with known answers, process it and search it.
 

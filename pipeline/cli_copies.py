@@ -7,16 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
+from .cli_options import DeviceOption, Json, Place
 from .terminal import CameraBars, one_line_errors, print_json
 
 CropsOption = Annotated[
     str | None, typer.Option("--crops", help="pictures of a new gallery: folder or inside")
 ]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
 
 def export(
-    gallery: Annotated[str, typer.Argument(help="path or URL of the gallery")],
+    gallery: Place,
     folder: Annotated[Path, typer.Argument(help="a new folder")],
     as_json: Json = False,
 ) -> None:
@@ -76,7 +76,7 @@ def reindex(
     embedder: Annotated[
         Path | None, typer.Option(help="embedder weights, the own ones if none")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    device: DeviceOption = "auto",
     as_json: Json = False,
 ) -> None:
     """Embed the stored pictures anew with another model; the old vectors serve until the end.

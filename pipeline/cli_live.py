@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.live import Live
 
+from .cli_options import DetectorOption, DeviceOption, EmbedderOption, PlaceOption
 from .terminal import errors, one_line_errors, parse_box, say, stop_on_signal
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ watchlist_app = typer.Typer(
     help="Who is looked for while cameras are watched.", no_args_is_help=True
 )
 
-GalleryOption = Annotated[str, typer.Option("--gallery", help="path or URL of the gallery")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
@@ -38,18 +38,10 @@ def add_to(app: typer.Typer) -> None:
 
 def watch(
     site: Annotated[Path, typer.Argument(help="site file with cameras and their sources")],
-    gallery: GalleryOption = "nearfar.db",
-    detector: Annotated[
-        Path | None,
-        typer.Option(
-            help="detector weights: any ultralytics model or ONNX export, or person-int8, which "
-            "comes along and is faster on a CPU"
-        ),
-    ] = None,
-    embedder: Annotated[
-        Path | None, typer.Option(help="embedder weights, the own ones if none")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    gallery: PlaceOption = "nearfar.db",
+    detector: DetectorOption = None,
+    embedder: EmbedderOption = None,
+    device: DeviceOption = "auto",
     listen: Annotated[str, typer.Option(help="HOST:PORT for health over HTTP, or none")] = LISTEN,
     frames: Annotated[
         bool | None,
@@ -151,11 +143,11 @@ def watchlist_add(
     height: Annotated[
         float | None, typer.Option(help="the person's true height in px, if enlarged")
     ] = None,
-    gallery: GalleryOption = "nearfar.db",
+    gallery: PlaceOption = "nearfar.db",
     embedder: Annotated[
         Path | None, typer.Option(help="embedder weights, the own ones if none")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Look for a person from now on; more pictures make alerts surer.
 
@@ -185,7 +177,7 @@ def watchlist_add(
 
 
 @watchlist_app.command("list")
-def watchlist_list(gallery: GalleryOption = "nearfar.db", as_json: JsonOption = False) -> None:
+def watchlist_list(gallery: PlaceOption = "nearfar.db", as_json: JsonOption = False) -> None:
     """Say who is looked for, and which alerts were raised.
 
     Example: `nearfar watchlist list --gallery plaza.db`
@@ -215,7 +207,7 @@ def watchlist_list(gallery: GalleryOption = "nearfar.db", as_json: JsonOption = 
 @watchlist_app.command("remove")
 def watchlist_remove(
     name: Annotated[str, typer.Argument(help="who is no longer looked for")],
-    gallery: GalleryOption = "nearfar.db",
+    gallery: PlaceOption = "nearfar.db",
 ) -> None:
     """Look for a person no more; pictures and vectors go, alerts stay.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_options import DeviceOption, Json
 from .terminal import one_line_errors, print_json
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ def add_to(app: typer.Typer) -> None:
 def models(
     embedder: Annotated[Path | None, typer.Option(help="embedder of your own")] = None,
     detector: Annotated[Path | None, typer.Option(help="detector of your own")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    device: DeviceOption = "auto",
+    as_json: Json = False,
 ) -> None:
     """Say which embedder and detector run, and how good they were found to be.
 

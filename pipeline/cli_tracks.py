@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_options import Json
 from .terminal import CameraBars, one_line_errors
 
 if TYPE_CHECKING:
     from tracker import TrackScore
 
 evaluate_app = typer.Typer(help="Hold results against truth.", no_args_is_help=True)
-
-JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,7 +34,7 @@ def track(
     online: Annotated[
         bool, typer.Option("--online", help="write what was known at each frame, nothing later")
     ] = False,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Run the tracker of one camera on given detections.
 
@@ -79,7 +78,7 @@ def track(
 def evaluate_tracks(
     truth: Annotated[Path, typer.Argument(help="truth: a file, or a folder of sequences")],
     found: Annotated[Path, typer.Argument(help="tracks: a file, or a folder of NAME.txt")],
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Measure tracks against truth, both in MOTChallenge format.
 
