@@ -52,7 +52,7 @@ class TrackerSettings:
     confirm: int = 3
     lost_seconds: float = 3.0
     coast_seconds: float = 0.1
-    hidden_seconds: float = 0.7
+    hidden_seconds: float = 0.5
 
 
 class Follower:
