@@ -38,6 +38,7 @@ from pipeline.cluster.spread import Spread  # noqa: E402
 from pipeline.cluster.work import Detected  # noqa: E402
 from pipeline.engine import Tally, silent  # noqa: E402
 from pipeline.patience import Patience  # noqa: E402
+from pipeline.site import Site  # noqa: E402
 
 Facts = dict[str, Any]
 WORKERS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
@@ -159,6 +160,7 @@ def job(cameras: int, minutes: float, workers: int, stages: Facts, seed: int) ->
     """
     clock = Clock()
     engine: Any = SimpleNamespace(
+        site=Site(),
         gallery=None,
         settings=Settings(),
         tally=Tally(),
