@@ -64,7 +64,7 @@ def timed(engine: Engine, models: Models, source: Source) -> list[Facts]:
         if piece.frames is None or len(piece.frames) < whole:
             continue
         marks = [time.process_time()]
-        found = work.detect(models, source, piece, None)
+        found = work.detect(models, source, piece, None, None)
         marks.append(time.process_time())
         due = [item for seen in found.seen for item in file.run.follow(seen)]
         marks.append(time.process_time())

@@ -64,11 +64,16 @@ def walked(rng: np.random.Generator, seconds: Floats) -> Floats:
     return turned(rng, seconds, 0.5) + steps
 
 
+def rested(rng: np.random.Generator, seconds: Floats) -> Floats:
+    """Where a camera looks that stands still, ``(N, 2)``."""
+    return np.zeros((len(seconds), 2))
+
+
 MOVES: dict[str, Callable[[np.random.Generator, Floats], Floats]] = {
-    "still": lambda rng, seconds: np.zeros((len(seconds), 2)),
+    "still": rested,
     "walk": walked,
     "pan": lambda rng, seconds: turned(rng, seconds, 1.5),
-    "fewer": lambda rng, seconds: np.zeros((len(seconds), 2)),
+    "fewer": rested,
 }
 """Heights of a person by which a camera moved, at each frame."""
 
@@ -85,7 +90,7 @@ def cases(folders: list[Path], kind: str, draws: int, out: Path) -> Iterator[Cas
     for folder, draw in itertools.product(folders, range(draws)):
         found = read_detections(folder / "det" / "det.txt")
         true = read_truth(folder / "gt" / "gt.txt")
-        fps, rng = fps_of(folder), np.random.default_rng([draw, len(folder.name)])
+        fps, rng = fps_of(folder), np.random.default_rng([draw, *folder.name.encode()])
         last = max(found.frames.max(), true.frames.max())
         path = MOVES[kind](rng, np.arange(last + 1) / fps) * np.median(true.boxes[:, 3])
         if kind == "fewer":

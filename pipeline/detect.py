@@ -37,12 +37,10 @@ class Detections:
 
 
 def weights_at(given: str | Path | None) -> Path:
-    """The weights that are meant: a path, or by ``person`` and ``person-int8`` those that come with
-    the project; the former if None."""
+    """The weights that are meant: a path, `PACKAGED` if None, `PACKAGED_INT8` by its name."""
     if given is None:
         return PACKAGED
-    shipped = {path.stem: path for path in (PACKAGED, PACKAGED_INT8)}
-    return shipped.get(str(given), Path(given))
+    return PACKAGED_INT8 if str(given) == PACKAGED_INT8.stem else Path(given)
 
 
 class Backend(Protocol):

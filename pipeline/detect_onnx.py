@@ -83,8 +83,8 @@ class OnnxBackend:
             raise DetectorError(f"{path} is no detector: give an ONNX export of ultralytics")
         self._input = source.name
         self._half = source.type == "tensor(float16)"
-        self._fixed = isinstance(shape[2], int) and isinstance(shape[3], int)
-        self._shape: tuple[int, int] = shape[2], shape[3]
+        fixed = isinstance(shape[2], int) and isinstance(shape[3], int)
+        self._fixed: tuple[int, int] | None = (shape[2], shape[3]) if fixed else None
         if isinstance(shape[0], int) and shape[0] != 1:
             raise DetectorError(f"{path} takes {shape[0]} frames at once: export it with batch=1")
         on_cpu = self._session.get_providers()[0] == "CPUExecutionProvider"
@@ -110,7 +110,7 @@ class OnnxBackend:
         On a CPU a batch is no faster, and the runtime keeps the memory of the largest.
         """
         boxes = [
-            Letterbox.fit(image.shape[0], image.shape[1], self._limit(size), self._fixed)
+            Letterbox.fit(image.shape[0], image.shape[1], self._limit(size), bool(self._fixed))
             for image, size in zip(images, sizes, strict=True)
         ]
         groups: dict[tuple[int, ...], list[int]] = {}
@@ -126,7 +126,7 @@ class OnnxBackend:
     def _limit(self, size: int) -> tuple[int, int]:
         """Height and width of the largest input, in whole strides."""
         side = -(-size // STRIDE) * STRIDE
-        return self._shape if self._fixed else (side, side)
+        return self._fixed or (side, side)
 
     def _run(self, canvases: list[np.ndarray]) -> np.ndarray:
         blob = cv2.dnn.blobFromImages(canvases, 1 / 255, swapRB=True)

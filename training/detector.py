@@ -27,8 +27,7 @@ from ultralytics.utils.loss import v8DetectionLoss
 
 from .detector_compose import Composer, Picture
 from .detector_data import read_video
-from .detector_export import blend, note_figures, write_onnx
-from .detector_export import quantise as write_int8
+from .detector_export import blend, note_figures, write_int8, write_onnx
 from .detector_start import recover_person_network
 from .errors import TrainingError
 

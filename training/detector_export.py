@@ -66,7 +66,7 @@ def write_onnx(network: Any, out: Path) -> None:
             raise TrainingError(f"{out} can't be exported ({error})") from error
 
 
-def quantise(source: Path, out: Path, frames: Iterable[np.ndarray]) -> None:
+def write_int8(source: Path, out: Path, frames: Iterable[np.ndarray]) -> None:
     """Writes a detector whose convolutions compute in 8 bits; its figures are to be measured anew.
 
     Args:
@@ -77,7 +77,7 @@ def quantise(source: Path, out: Path, frames: Iterable[np.ndarray]) -> None:
     """
     try:
         model = onnx.load(source)
-    except Exception as error:  # protobuf's errors have no types
+    except Exception as error:  # protobuf's own have no public base
         raise TrainingError(f"{source} can't be read ({error}): give a detector's file") from error
     place = LetterBox((SEEN_AT, SEEN_AT), auto=True)
     name = model.graph.input[0].name

@@ -63,7 +63,7 @@ _embedder = cache(Embedder.load)
 
 
 def detect(
-    models: Models, source: Source, piece: Piece, fps: float | None, input_size: int | None = None
+    models: Models, source: Source, piece: Piece, fps: float | None, input_size: int | None
 ) -> Detected:
     """Decodes a piece and finds the people in its frames; `input_size` as of `Detector.detect`.
 

@@ -20,7 +20,7 @@ from training.detector_export import (  # noqa: E402
     FIGURES,
     blend,
     note_figures,
-    quantise,
+    write_int8,
     write_onnx,
 )
 from training.detector_labels import Labels, agree, overlaps, suppress, tiles  # noqa: E402
@@ -214,9 +214,9 @@ def test_8_bits_of_a_detector(tmp_path: Path) -> None:
     assert metadata["names"] == "{0: 'person'}"
     assert FIGURES not in metadata, "what was measured of floats"
     with pytest.raises(TrainingError, match="need frames"):
-        quantise(PACKAGED, out, [])
+        write_int8(PACKAGED, out, [])
     with pytest.raises(TrainingError, match=r"walk\.avi can't be read"):
-        quantise(video, out, [np.zeros((96, 160, 3), np.uint8)])
+        write_int8(video, out, [np.zeros((96, 160, 3), np.uint8)])
 
 
 def test_figures_are_noted_in_the_file(tmp_path: Path) -> None:
