@@ -31,21 +31,32 @@ Rows = NDArray[np.int64] | slice
 
 
 @dataclass(frozen=True)
-class Side:
-    """What looks are when held against rows of one level.
+class Prefixes:
+    """The compared parts of looks.
 
     Args:
         parts: one a sub-vector, ``float32 (R_j, d_j)``: of the looks that fill it, scaled so that
             their compared prefix has length one.
-        packs: where looks are few, the same for numkong, in fp16: rounded, and below that what
-            the rounding took away, so that nothing is lost.
-            Multiplied by `SCALE`.
-        compared: ``(R,)``, sub-vectors that are compared. factor, offset: ``(R, 1)``, log-odds are
-            ``offset + factor * product``, and less by `slope` where the row is zero.
+        packs: where looks are few, the same for numkong, in fp16: each look rounded, and below that
+            what the rounding took away, so that nothing is lost. Multiplied by `SCALE`.
+        alive: ``(R, 1)``, whether any of it is not zero.
     """
 
     parts: list[NDArray[np.float32]]
     packs: list[numkong.PackedMatrix] | None
+    alive: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Side:
+    """What looks are when held against rows of one level.
+
+    Args:
+        compared: ``(R,)``, sub-vectors that are compared. factor, offset: ``(R, 1)``, log-odds are
+            ``offset + factor * product``, and less by `slope` where the row is zero.
+    """
+
+    prefixes: Prefixes
     compared: NDArray[np.int64]
     factor: NDArray[np.float32]
     offset: NDArray[np.float32]
@@ -73,7 +84,9 @@ class Evidence:
         self._weights = [quality[self._owner == q] for q in range(len(queries))]
         self._single = len(every) == len(queries)
         self._calibration = calibration
-        self._sides = [self._side(level) for level in range(1, len(every.sizes) + 1)]
+        self._sides: list[Side] = []
+        for level in range(1, len(every.sizes) + 1):
+            self._sides.append(self._side(level))
 
     def __len__(self) -> int:
         return len(self._weights)
@@ -99,8 +112,11 @@ class Evidence:
         """The evidence, nats."""
         if not self._single:
             return scores.astype(np.float64, copy=False)
-        bound = self._calibration.bound
-        return np.clip(scores, -bound, bound) + BEYOND_BOUND * scores.astype(np.float64)
+        raw = scores.astype(np.float64)
+        out = np.clip(raw, -self._calibration.bound, self._calibration.bound)
+        raw *= BEYOND_BOUND
+        out += raw
+        return out
 
     def _bounded(
         self, weights: NDArray[np.float64], raw: NDArray[np.floating]
@@ -111,9 +127,24 @@ class Evidence:
         return out
 
     def _side(self, level: int) -> Side:
-        levels, sizes = self._looks.levels.astype(np.int64), self._looks.sizes
+        levels = self._looks.levels.astype(np.int64)
         compared = np.minimum(levels, level)
-        borders = np.cumsum([0, *sizes])
+        if self._sides and np.array_equal(compared, self._sides[-1].compared):
+            prefixes = self._sides[-1].prefixes
+        else:
+            prefixes = self._prefixes(compared)
+        slope = self._calibration.slope[levels - 1, level - 1][:, None]
+        intercept = self._calibration.intercept[levels - 1, level - 1][:, None]
+        return Side(
+            prefixes,
+            compared,
+            np.float32(-2) * slope / (np.float32(1) if prefixes.packs is None else SCALE),
+            intercept + slope * (np.float32(1) + prefixes.alive),
+            slope,
+        )
+
+    def _prefixes(self, compared: NDArray[np.int64]) -> Prefixes:
+        borders = np.cumsum([0, *self._looks.sizes])
         inside = np.arange(borders[-1]) < borders[compared][:, None]
         prefix = np.where(inside, self._looks.vectors, 0)
         inverse = inverse_of(np.linalg.norm(prefix, axis=1))[:, None]
@@ -122,25 +153,16 @@ class Evidence:
             np.ascontiguousarray(prefix[compared > k, borders[k] : borders[k + 1]])
             for k in range(compared[0])
         ]
-        slope = self._calibration.slope[levels - 1, level - 1][:, None]
-        intercept = self._calibration.intercept[levels - 1, level - 1][:, None]
-        few = len(levels) <= FEW
-        return Side(
-            parts,
-            [_packed(part) for part in parts] if few else None,
-            compared,
-            np.float32(-2) * slope / (SCALE if few else np.float32(1)),
-            intercept + slope * (np.float32(1) + (inverse > 0)),
-            slope,
-        )
+        packs = [_packed(part) for part in parts] if len(compared) <= FEW else None
+        return Prefixes(parts, packs, inverse > 0)
 
     def _log_odds(self, segment: Segment, rows: Rows, out: NDArray[np.floating]) -> None:
         """Unbounded log-odds of rows to each look, ``(R, N)``."""
         side = self._sides[segment.level - 1]
-        if side.packs is None:
-            _many(segment, rows, side, out)
+        if side.prefixes.packs is None:
+            _many(segment, rows, side.prefixes, out)
         else:
-            _few(segment, rows, side, out)
+            _few(segment, rows, side.prefixes, out)
         start = 0
         while start < len(out):
             compared = int(side.compared[start])
@@ -168,29 +190,27 @@ def _packed(part: NDArray[np.float32]) -> numkong.PackedMatrix:
     part = part * SCALE
     rounded = part.astype(np.float16)
     rest = (part - rounded.astype(np.float32)).astype(np.float16)
-    return numkong.dots_pack(np.concatenate([rounded, rest]))
+    return numkong.dots_pack(np.stack([rounded, rest], axis=1).reshape(-1, part.shape[1]))
 
 
-def _few(segment: Segment, rows: Rows, side: Side, out: NDArray[np.floating]) -> None:
+def _few(segment: Segment, rows: Rows, prefixes: Prefixes, out: NDArray[np.floating]) -> None:
     """Products of rows with few looks, ``(R, N)``, by numkong."""
-    assert side.packs is not None
-    for k, (pack, part) in enumerate(zip(side.packs, side.parts, strict=True)):
-        block, looks = segment.blocks[k][rows], len(part)
-        both = np.empty((len(block), 2 * looks), np.float32)
-        numkong.dots_packed(block, pack, out=numkong.from_dlpack(both))
-        if k == 0:
-            np.add(both[:, :looks].T, both[:, looks:].T, out=out)
-        else:
-            out[:looks] += both[:, :looks].T
-            out[:looks] += both[:, looks:].T
+    assert prefixes.packs is not None
+    total = np.empty((out.shape[1], 2 * len(out)), np.float32)
+    for k, (pack, part) in enumerate(zip(prefixes.packs, prefixes.parts, strict=True)):
+        both = total if k == 0 else np.empty((len(total), 2 * len(part)), np.float32)
+        numkong.dots_packed(segment.blocks[k][rows], pack, out=numkong.from_dlpack(both))
+        if k > 0:
+            total[:, : both.shape[1]] += both
+    np.add(total[:, ::2].T, total[:, 1::2].T, out=out)
 
 
-def _many(segment: Segment, rows: Rows, side: Side, out: NDArray[np.floating]) -> None:
+def _many(segment: Segment, rows: Rows, prefixes: Prefixes, out: NDArray[np.floating]) -> None:
     """Products of rows with many looks, ``(R, N)``, by matrix products in float32."""
-    blocks = [block[rows] for block in segment.blocks[: len(side.parts)]]
+    blocks = [block[rows] for block in segment.blocks[: len(prefixes.parts)]]
     for start in range(0, out.shape[1], PIECE):
         piece = slice(start, start + PIECE)
-        for k, (part, block) in enumerate(zip(side.parts, blocks, strict=True)):
+        for k, (part, block) in enumerate(zip(prefixes.parts, blocks, strict=True)):
             wide = widened(block[piece])
             if k == 0:
                 np.matmul(part, wide.T, out=out[:, piece])

@@ -99,6 +99,70 @@ class Groups:
         return groups, at
 
 
+@dataclass(frozen=True)
+class Layered:
+    """Rows in layers, by track and then by person.
+
+    Args:
+        layers: rows by track, of which there are ``T`` in all.
+        persons: those tracks by person; None where each is of another.
+        owner: ``(W,)``, the persons who have such rows.
+        column: ``(P,)``, the place of each of all persons in `owner`, -1 where it isn't there.
+    """
+
+    layers: tuple[Groups, ...]
+    persons: Groups | None
+    owner: NDArray[np.int64]
+    column: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, layers: tuple[Groups, ...], person: NDArray[np.int64], persons: int) -> Layered:
+        """Of rows by track; ``person`` says whose each track is, of so many persons."""
+        tracks = np.concatenate([np.zeros(0, np.int64), *(layer.owner for layer in layers)])
+        owner, grouped = person[tracks], None
+        if not are_distinct(owner):
+            grouped = Groups.of(owner, np.arange(len(owner)))
+            owner = grouped.owner
+        column = np.full(persons, -1)
+        column[owner] = np.arange(len(owner))
+        return cls(layers, grouped, owner, column)
+
+    def pieces(self) -> list[tuple[Groups, slice]]:
+        """Of the first rounds of all layers."""
+        return [(layer, piece) for layer in self.layers for piece in layer.pieces]
+
+    def of_tracks(
+        self, first: Sequence[NDArray[np.floating]], kind: np.dtype
+    ) -> NDArray[np.floating]:
+        """The best of each track, ``(BEST, T)``, from what `Groups.first` finds in each piece."""
+        turn, every = iter(first), [np.zeros((BEST, 0), kind)]
+        for layer in self.layers:
+            every.append(layer.rest(np.concatenate([next(turn) for _ in layer.pieces], axis=1)))
+        return np.concatenate(every, axis=1)
+
+    def of_persons(self, of_tracks: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The best of each person, ``(BEST, W)``."""
+        return of_tracks if self.persons is None else self.persons.best(of_tracks)
+
+    def tracks(self, columns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All tracks of some persons, and of each the place of its person in `columns`."""
+        if self.persons is None:
+            return columns, np.arange(len(columns))
+        return self.persons.items(columns)
+
+    def items(self, tracks: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All rows of some tracks, and of each the place of its track in `tracks`."""
+        places, of, start = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+        for layer in self.layers:
+            end = start + len(layer.owner)
+            own = np.flatnonzero((tracks >= start) & (tracks < end))
+            items, at = layer.items(tracks[own] - start)
+            places.append(items)
+            of.append(own[at])
+            start = end
+        return np.concatenate(places), np.concatenate(of)
+
+
 def are_distinct(owner: NDArray[np.integer]) -> bool:
     """Whether no number, none negative, is there twice."""
     return not len(owner) or int(np.bincount(owner).max()) == 1

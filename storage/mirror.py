@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, Connection, Select, bindparam, select
 
 from . import counters, schema, vectors
 from .blocks import Filled, Segments
-from .layers import Groups, renewed
+from .layers import Layered, renewed
 from .parts import WHOLE, Part
 
 CHUNK = 20_000
@@ -25,7 +25,7 @@ class View:
 
     Args:
         filled: the segments, in the order in which they were begun.
-        layers: most of the rows, by track.
+        layered: most of the rows, by track and person.
         last: the highest id of an observation with a vector.
         camera: ``int64 (T,)``, the id of each track's camera.
         person: ``int64 (T,)``, an index into `owners` for each track.
@@ -35,7 +35,7 @@ class View:
     """
 
     filled: tuple[Filled, ...]
-    layers: tuple[Groups, ...]
+    layered: Layered
     last: int
     camera: NDArray[np.int64]
     person: NDArray[np.int64]
@@ -59,8 +59,7 @@ class Mirror:
         self._model_id = model_id
         self._part = part
         self.segments = Segments(sizes)
-        self._layers: tuple[Groups, ...] = ()
-        self._layered: list[int] = []
+        self._held: list[int] = []
         self._last = self._buried = 0
         self._identities = -1
         self._ids = np.zeros(0, np.int64)
@@ -68,7 +67,8 @@ class Mirror:
         self._camera = np.zeros(0, np.int64)
         self._strays = np.zeros(0, np.bool_)
         self._elsewhere = np.zeros(0, np.bool_)
-        self._owners = self._person = np.zeros(0, np.int64)
+        self._owners = self._person = self._grouped = np.zeros(0, np.int64)
+        self._layered = Layered.of((), self._person, 0)
         self._statements = _statements(part)
 
     def refresh(self, connection: Connection) -> View:
@@ -76,12 +76,15 @@ class Mirror:
         self._bury(connection)
         self._take_tracks(connection)
         self._take_rows(connection)
-        filled = self.segments.filled(self._layered)
-        self._layers = renewed(self._layers, filled)
-        self._layered = [part.layered for part in filled]
+        filled = self.segments.filled(self._held)
+        layers = renewed(self._layered.layers, filled)
+        if layers is not self._layered.layers or self._grouped is not self._person:
+            self._layered = Layered.of(layers, self._person, len(self._owners))
+            self._grouped = self._person
+        self._held = [part.layered for part in filled]
         return View(
             tuple(filled),
-            self._layers,
+            self._layered,
             self._last,
             self._camera,
             self._person,
@@ -96,7 +99,7 @@ class Mirror:
             return
         gone = np.isin(self._ids, [row.gone for row in found if row.kind == "track"])
         if gone.any() and self.segments.drop(gone):
-            self._layers, self._layered = (), []
+            self._layered, self._held = Layered.of((), self._person, len(self._owners)), []
         self._buried = found[-1].id
 
     def _take_tracks(self, connection: Connection) -> None:

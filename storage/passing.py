@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Segment
 from .evidence import Rows
-from .limits import Limits
+from .limits import EVERYTHING, Limits
 from .mirror import View
 
 
@@ -47,6 +47,10 @@ def passing(view: View, limits: Limits, camera: int | None) -> tuple[list[Some],
     Args:
         camera: the id of the limits' camera.
     """
+    if limits.until is not None and limits.until >= view.last:
+        limits = replace(limits, until=None)
+    if limits == EVERYTHING:
+        return everything(view), view.room
     allowed = _allowed(view, camera, limits.identity)
     some, place = [], 0
     for part in view.filled:

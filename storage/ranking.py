@@ -60,30 +60,34 @@ class Ranked:
 
 
 def found_in(
-    view: View, best: NDArray[np.float64], lead: Callable[[NDArray[np.int64]], Ids], most: int
+    view: View,
+    owner: NDArray[np.int64],
+    best: NDArray[np.float64],
+    lead: Callable[[NDArray[np.int64]], Ids],
+    most: int,
 ) -> Found:
     """What rows say of persons.
 
     Args:
-        best: ``(BEST, P)``, the scores of the likeliest rows of each of the view's owners, highest
-            first, -inf past the last.
-        lead: told some owners, says which observation is the likeliest of each.
+        owner: ``(W,)``, indexes into the view's `owners`. best: ``(BEST, W)``, the scores of the
+            likeliest rows of each, highest first, -inf past the last.
+        lead: told some places in `owner`, says which observation is the likeliest of each.
         most: how many persons are wanted.
     """
-    mean, there = mean_of(best), best[0] > -np.inf
-    own = there & ~view.elsewhere
+    mean, there, elsewhere = mean_of(best), best[0] > -np.inf, view.elsewhere[owner]
+    own = there & ~elsewhere
     persons = int(np.count_nonzero(own))
     rank = np.where(own, mean, -np.inf)
     last = min(most, persons)
     least = np.partition(rank, len(rank) - last)[len(rank) - last] if last else np.inf
     far = np.flatnonzero(rank >= least)
-    far = far[np.lexsort((view.owners[far], -rank[far]))][:last]
-    named = np.concatenate([far, np.flatnonzero(there & view.elsewhere)])
+    far = far[np.lexsort((view.owners[owner[far]], -rank[far]))][:last]
+    named = np.concatenate([far, np.flatnonzero(there & elsewhere)])
     return Found(
         persons,
-        float(np.exp(mean[own]).sum()),
-        view.owners[named],
-        view.elsewhere[named],
+        float(np.exp(rank).sum()),
+        view.owners[owner[named]],
+        elsewhere[named],
         best[:, named],
         lead(named),
     )
@@ -148,10 +152,10 @@ def oldest(person: NDArray[np.int64], ids: Ids, persons: int) -> Ids:
 def mean_of(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """The mean of each person's likeliest rows, ``(P,)`` of ``(BEST, P)``."""
     there = scores > -np.inf
-    total = np.zeros(scores.shape[1])
-    for row, known in zip(scores, there, strict=True):
-        total += np.where(known, row, 0)
-    mean: NDArray[np.float64] = total / np.maximum(there.sum(axis=0), 1)
+    total = np.where(there[0], scores[0], 0)
+    for row, known in zip(scores[1:], there[1:], strict=True):
+        np.add(total, row, out=total, where=known)
+    mean: NDArray[np.float64] = total / np.maximum(there.sum(axis=0, dtype=np.uint8), 1)
     return mean
 
 

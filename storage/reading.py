@@ -152,14 +152,6 @@ def _embedded(
     return owners, times, Embeddings(found, levels, quality.astype(np.float32), tuple(sizes))
 
 
-def looks_of(
-    connection: Connection, sizes: Sequence[int], model_id: int, ids: Sequence[int]
-) -> Embeddings:
-    """The embeddings of some observations, all of one quality."""
-    levels, found = _vectors(connection, sizes, model_id, ids)
-    return Embeddings(found, levels, np.ones(len(ids), np.float32), tuple(sizes))
-
-
 def _vectors(
     connection: Connection, sizes: Sequence[int], model_id: int | None, ids: Sequence[int]
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -212,7 +204,7 @@ def _sightings() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _sighting(row: Row[*tuple[Any, ...]]) -> Sighting:
+def _sighting(row: Sequence[Any]) -> Sighting:
     number, track, camera, frame, time, x, y, w, h, score, level, quality, crop = row
     return Sighting(number, track, camera, frame, time, (x, y, w, h), score, level, quality, crop)
 
@@ -241,8 +233,38 @@ def sightings(connection: Connection, ids: Iterable[int]) -> dict[int, Sighting]
 
 @cache
 def _named() -> Select[*tuple[Any, ...]]:
-    """Observations by ``ids``."""
+    """Observations by ``ids``. Made once, since that takes longer than asking."""
     return _sightings().where(schema.Observation.id.in_(bindparam("ids", expanding=True)))
+
+
+def looked_at(
+    connection: Connection, sizes: Sequence[int], model_id: int, ids: Sequence[int]
+) -> tuple[list[Sighting], Embeddings]:
+    """Some observations and their embeddings, all of one quality; by id, ascending."""
+    ids, rows = sorted(ids), list[Row[*tuple[Any, ...]]]()
+    for i in range(0, len(ids), IN_LIST):
+        given = {"model": model_id, "ids": ids[i : i + IN_LIST]}
+        rows += connection.execute(_embedded_named(), given)
+    levels = np.array([row[-2] for row in rows], np.int8)
+    found = vectors.decode([row[-1] for row in rows], levels, sizes)
+    looks = Embeddings(found, levels, np.ones(len(rows), np.float32), tuple(sizes))
+    return [_sighting(row[:-2]) for row in rows], looks
+
+
+@cache
+def _embedded_named() -> Select[*tuple[Any, ...]]:
+    """Observations by ``ids``, with level and vector of a ``model``."""
+    embedding, observation = schema.Embedding, schema.Observation
+    return (
+        _sightings()
+        .add_columns(embedding.level, embedding.vector)
+        .join(embedding, embedding.observation_id == observation.id)
+        .where(
+            embedding.model_id == bindparam("model"),
+            observation.id.in_(bindparam("ids", expanding=True)),
+        )
+        .order_by(observation.id)
+    )
 
 
 def boxes(connection: Connection, session_id: int) -> list[BoxRow]:

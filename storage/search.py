@@ -128,10 +128,14 @@ def place_of(page: str | None) -> tuple[int | None, int]:
 
 
 def _compared(some: list[Some], evidence: Evidence, scores: Scores) -> Scores:
-    """Fills in the scores of the rows, and returns them."""
+    """Fills in the scores of the rows, and returns them.
+
+    The longest pieces come first, so that no thread is left alone with one.
+    """
+    pieces = [piece for one in some for piece in one.pieces(PIECE)]
     spread(
         lambda piece: evidence.scores(piece[0], piece[1], scores[:, piece[2]]),
-        [piece for one in some for piece in one.pieces(PIECE)],
+        sorted(pieces, key=lambda piece: -piece[0].level),
     )
     return scores
 
@@ -173,7 +177,7 @@ def _found(
 ) -> list[Found]:
     """The persons of each query by the scores of the rows."""
     whose = Whose.of(view, some, scores.shape[1] == view.room)
-    tasks = [(row, *piece) for row in scores for piece in whose.pieces()]
+    tasks = [(row, *piece) for row in scores for piece in whose.layered.pieces()]
     first = spread(lambda task: task[1].first(task[0][None], task[2]), tasks)
     each = len(tasks) // len(scores)
     turns = [(row, first[q * each : (q + 1) * each]) for q, row in enumerate(scores)]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import Connection
 
-from reid import Calibration, Embeddings, distances
+from reid import Calibration, Embeddings
+from reid.embeddings import unit
 
 from . import reading, schema
 from .records import Appearance, SearchHit
@@ -41,10 +43,9 @@ def shown(
         return [()] * len(queries)
     track = schema.Track
     owners = {best.owner for own in found for best in own}
-    ids = sorted({best.observation for own in found for best in own})
-    place = {one: at for at, one in enumerate(ids)}
-    pictures = reading.sightings(connection, ids)
-    looks = reading.looks_of(connection, queries[0].sizes, model_id, ids)
+    ids = {best.observation for own in found for best in own}
+    pictures, looks = reading.looked_at(connection, queries[0].sizes, model_id, tuple(ids))
+    place = {picture.id: at for at, picture in enumerate(pictures)}
     known, lone = [o for o in owners if o > 0], [-o for o in owners if o < 0]
     seen = alone = dict[int, tuple[Appearance, ...]]()
     if known:
@@ -54,9 +55,9 @@ def shown(
     unbounded = Calibration(calibration.intercept, calibration.slope, float("inf"))
     out = []
     for query, own in zip(queries, found, strict=True):
+        likeliest = looks[[place[best.observation] for best in own]]
         hits = []
-        for best in own:
-            distance, level = _nearest(query, unbounded, looks[[place[best.observation]]])
+        for best, distance, level in zip(own, *_nearest(query, unbounded, likeliest), strict=True):
             hits.append(
                 SearchHit(
                     identity=best.owner if best.owner > 0 else None,
@@ -64,7 +65,7 @@ def shown(
                     log_odds=best.mean,
                     level=level,
                     distance=distance,
-                    best=pictures[best.observation],
+                    best=pictures[place[best.observation]],
                     appearances=seen[best.owner] if best.owner > 0 else alone[-best.owner],
                 )
             )
@@ -72,11 +73,20 @@ def shown(
     return out
 
 
-def _nearest(query: Embeddings, unbounded: Calibration, best: Embeddings) -> tuple[float, int]:
-    """The distance to the query's likeliest look, and the level of that pair.
+def _nearest(
+    query: Embeddings, unbounded: Calibration, best: Embeddings
+) -> tuple[list[float], list[int]]:
+    """The distance of each observation to the query's likeliest look, and the level of that pair.
 
-    Of one observation at a time: of several at once it would differ in the last digit.
+    Each as if it were alone: a product of matrices would differ in the last digit.
     """
-    distance, compared = distances(query, best)
-    at = int(unbounded.log_odds(distance, query.levels, best.levels).argmax())
-    return float(distance[at, 0]), int(compared[at, 0])
+    borders = np.cumsum([0, *query.sizes])
+    compared = np.minimum(query.levels[:, None], best.levels[None, :])
+    distance = np.zeros(compared.shape, np.float32)
+    for k in np.unique(compared).tolist():
+        mine, theirs = (unit(one.vectors[:, : borders[k]]) for one in (query, best))
+        square = ((mine[:, None] - theirs[None]) ** 2).sum(2)
+        distance = np.where(compared == k, square, distance)
+    likeliest = unbounded.log_odds(distance, query.levels, best.levels).argmax(0)
+    every = np.arange(len(best))
+    return distance[likeliest, every].tolist(), compared[likeliest, every].tolist()

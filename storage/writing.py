@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -165,10 +166,12 @@ def add(
         return {}
     _add_crops(connection, {sha: len(jpeg) for sha, jpeg in batch.pictures.items()})
     crops.add(connection, batch.pictures)
-    ids = _settle_tracks(connection, session_id, batch.tracks)
+    ids = _settle_tracks(connection, session_id, batch.tracks, backend)
     owners = [ids[number] for number, own in batch.tracks.items() for _ in own]
-    observations = connection.scalars(
-        insert(schema.Observation).returning(schema.Observation.id, sort_by_parameter_order=True),
+    observations = _insert(
+        connection,
+        backend,
+        "observation",
         [
             {
                 "track_id": owner,
@@ -185,7 +188,7 @@ def add(
             }
             for owner, row, sha in zip(owners, rows, batch.hashes, strict=True)
         ],
-    ).all()
+    )
     embedded = [
         {
             "observation_id": observation,
@@ -202,6 +205,22 @@ def add(
     return ids
 
 
+def _insert(
+    connection: Connection, backend: Backend, name: str, rows: Sequence[dict[str, Any]]
+) -> range:
+    """Inserts rows of a table with the next ids, which it returns.
+
+    To have SQLite number them and say how takes a call a row.
+    """
+    table = schema.Base.metadata.tables[name]
+    first = backend.highest_id(connection, table) + 1
+    ids = range(first, first + len(rows))
+    backend.raise_id(connection, table, ids[-1])
+    numbered = [{"id": id_, **row} for id_, row in zip(ids, rows, strict=True)]
+    connection.execute(insert(table), numbered)
+    return ids
+
+
 def _add_crops(connection: Connection, sizes: Mapping[str, int]) -> None:
     if not sizes:
         return
@@ -214,7 +233,10 @@ def _add_crops(connection: Connection, sizes: Mapping[str, int]) -> None:
 
 
 def _settle_tracks(
-    connection: Connection, session_id: int, tracks: Mapping[int, Sequence[ObservationRow]]
+    connection: Connection,
+    session_id: int,
+    tracks: Mapping[int, Sequence[ObservationRow]],
+    backend: Backend,
 ) -> dict[int, int]:
     """Ids of the tracks by their numbers; makes those that are new, stretches the others' times."""
     track = schema.Track
@@ -251,8 +273,10 @@ def _settle_tracks(
     ids: dict[int, int] = {number: row.id for number, row in known.items()}
     new = [number for number in tracks if number not in ids]
     if new:
-        made = connection.scalars(
-            insert(track).returning(track.id, sort_by_parameter_order=True),
+        made = _insert(
+            connection,
+            backend,
+            "track",
             [
                 {
                     "session_id": session_id,
