@@ -1,7 +1,8 @@
 """What a gallery costs: writing, loading into memory, memory, searching by level of the query.
 
     python benchmarks/gallery.py [--rows 10000,100000] [--queries 20] [--sizes 128,128,128,128]
-                                 [--levels mixed] [--gallery URL] [--beside] [--rivals] [--json]
+                                 [--levels mixed] [--gallery URL] [--beside [--commit 500]]
+                                 [--rivals] [--json]
 
 Observations are random and seeded: vectors in clusters, one a person, of mixed levels (or all of
 the highest, with ``--levels top``). Searches are compared with as many threads as the process has
@@ -23,9 +24,9 @@ wanted: ``recall`` says which share of the ten rows that the literal definition 
 name, for queries of the highest level.
 
 With ``--beside``, on the largest gallery: how searches fare while another process writes 10,000
-rows a second, and 3,000 with ``durable``, and how many it can write; how long a writer waits at
-most while another process purges half of the rows; what the database takes before that and after
-a vacuum.
+rows a second, and 3,000 with ``durable``, `--commit` rows at a time, and how many it can write; how
+long a writer waits at most while another process purges half of the rows; what the database takes
+before that and after a vacuum.
 
 ``rough`` is a search with a first pass over the first sub-vector (`Gallery.open(...,
 rough_above=0)`); its recall is the share of the ten persons of the exact search.
@@ -241,6 +242,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="128,128,128,128", help="numbers in each sub-vector")
     parser.add_argument("--gallery", help="an empty place; a file that is removed if none")
     parser.add_argument("--beside", action="store_true", help="writers, readers, a purge at once")
+    parser.add_argument("--commit", type=int, default=500, help="rows at a time with --beside")
     parser.add_argument("--rivals", action="store_true", help="faiss, sqlite-vec, pgvector")
     parser.add_argument("--levels", choices=["mixed", "top"], default="mixed", help="of the rows")
     parser.add_argument("--json", action="store_true", help="print all figures")
@@ -253,7 +255,9 @@ def main() -> None:
             measure(place, int(rows), kind, arguments.queries, beside_others=arguments.rivals)
             for rows in arguments.rows.split(",")
         ]
-        both = beside(place, results[-1]["rows"], kind) if arguments.beside else {}
+        both = {}
+        if arguments.beside:
+            both = beside(place, results[-1]["rows"], kind, arguments.commit)
     if arguments.json:
         print(json.dumps({"alone": results, "beside": both}, indent=2))
     else:

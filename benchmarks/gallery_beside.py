@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gallery_rows import PER_TRACK, Kind, a_model, the_queries, write
+from benchmarks.gallery_rows import PER_TRACK, Kind, a_model, commits, store, the_queries, write
 from storage import Gallery
 
 PACES = {False: 10_000.0, True: 3_000.0}
@@ -39,18 +39,23 @@ def purge_half(place: str, kind: Kind, before: float, told: Connection) -> None:
         told.send((removed.observations, perf_counter() - began))
 
 
-def beside(place: str, rows: int, kind: Kind) -> dict[str, Any]:
-    """What writers, readers and a purge do to each other, in processes of their own."""
+def beside(place: str, rows: int, kind: Kind, commit: int) -> dict[str, Any]:
+    """What writers, readers and a purge do to each other, in processes of their own.
+
+    Args:
+        commit: rows of a commit while another process searches. They are made before that.
+    """
     context, out = get_context("spawn"), {}
     more = rows
     for durable in (False, True):
+        pace, n = PACES[durable], min(round(10 * PACES[durable]), rows)
+        made = list(commits(more, more + n, kind, commit))
         stop, (here, there) = context.Event(), context.Pipe()
         reader = context.Process(target=search_on, args=(place, kind, stop, there))
         reader.start()
         here.recv()
-        pace, n = PACES[durable], min(round(10 * PACES[durable]), rows)
         with Gallery.open(place, model=a_model(kind.sizes), durable=durable) as gallery:
-            write(gallery, more, more + n, kind, pace)
+            store(gallery, more, made, pace)
             stop.set()
             spent = here.recv()
             reader.join()

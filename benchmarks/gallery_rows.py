@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, sleep
@@ -53,22 +53,19 @@ def vectors_of(start: int, n: int, kind: Kind) -> tuple[np.ndarray, np.ndarray]:
     return vectors.astype(np.float16).astype(np.float32), levels
 
 
-def write(gallery: Gallery, first: int, last: int, kind: Kind, pace: float = np.inf) -> float:
-    """Stores rows first..last - 1, `pace` a second at most; returns the seconds of storing.
+def write(gallery: Gallery, first: int, last: int, kind: Kind) -> float:
+    """Stores rows first..last - 1; returns the seconds of storing, without those of making them."""
+    return store(gallery, first, commits(first, last, kind))
 
-    Vectors of a paced writer are made before it begins, so that making them takes nobody's time.
-    """
-    starts = range(first, last, PER_APPEND)
-    made: Iterable[tuple[np.ndarray, np.ndarray]] = (
-        vectors_of(start, min(PER_APPEND, last - start), kind) for start in starts
-    )
-    if np.isfinite(pace):
-        made = list(made)
-    session = gallery.begin_session("random", "random", f"from {first}", 0.0, 10.0)
-    seconds, since = 0.0, perf_counter()
-    for start, (vectors, levels) in zip(starts, made, strict=True):
-        n = len(vectors)
-        updates = [
+
+def commits(
+    first: int, last: int, kind: Kind, size: int = PER_APPEND
+) -> Iterator[list[TrackUpdate]]:
+    """Rows first..last - 1, so many a commit."""
+    for start in range(first, last, size):
+        n = min(size, last - start)
+        vectors, levels = vectors_of(start, n, kind)
+        yield [
             TrackUpdate(
                 1 + (start - first + at) // PER_TRACK,
                 [
@@ -86,11 +83,21 @@ def write(gallery: Gallery, first: int, last: int, kind: Kind, pace: float = np.
             )
             for at in range(0, n, PER_TRACK)
         ]
+
+
+def store(
+    gallery: Gallery, first: int, every: Iterable[list[TrackUpdate]], pace: float = np.inf
+) -> float:
+    """Stores commits of a session, `pace` rows a second at most; returns the seconds of storing."""
+    session = gallery.begin_session("random", "random", f"from {first}", 0.0, 10.0)
+    seconds, done, since = 0.0, 0, perf_counter()
+    for updates in every:
+        done += sum(len(update.observations) for update in updates)
         began = perf_counter()
-        gallery.append(session.id, start - first + n, 0, updates)
+        gallery.append(session.id, done, 0, updates)
         now = perf_counter()
         seconds += now - began
-        sleep(max(0.0, (start + n - first) / pace - (now - since)))
+        sleep(max(0.0, done / pace - (now - since)))
     return seconds
 
 

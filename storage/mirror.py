@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BindParameter, Connection, Select, bindparam, select
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, select
 
 from . import counters, schema, vectors
 from .blocks import Filled, Segments
@@ -70,9 +70,18 @@ class Mirror:
         self._owners = self._person = self._grouped = np.zeros(0, np.int64)
         self._layered = Layered.of((), self._person, 0)
         self._statements = _statements(part)
+        self._state: Row[*tuple[Any, ...]] | None = None
+        self._view: View | None = None
 
     def refresh(self, connection: Connection) -> View:
         """Takes in what was stored, linked and removed since the last call."""
+        state = connection.execute(_STATE, {"name": counters.IDENTITIES}).one()
+        if self._view is None or state != self._state:
+            self._view = self._renewed(connection)
+            self._state = state
+        return self._view
+
+    def _renewed(self, connection: Connection) -> View:
         self._bury(connection)
         self._take_tracks(connection)
         self._take_rows(connection)
@@ -161,6 +170,16 @@ class Mirror:
         for level, (own, prefixes) in enumerate(parts, start=1):
             self.segments.add(level, observation[own], track[own], time[own], prefixes)
         self._last = ids[-1]
+
+
+_STATE = select(
+    *(
+        select(func.max(table.id)).scalar_subquery()
+        for table in (schema.Tombstone, schema.Track, schema.Observation)
+    ),
+    select(schema.Counter.value).where(schema.Counter.name == bindparam("name")).scalar_subquery(),
+)
+"""What differs after anything was removed, stored or linked."""
 
 
 def _statements(part: Part) -> tuple[Select[*tuple[Any, ...]], ...]:

@@ -95,6 +95,22 @@ def found_in(
 
 def merged(parts: Sequence[Found], top: int, skip: int) -> Ranked:
     """The page of persons behind the first `skip`, of what one query found in each part."""
+    found = parts[0] if len(parts) == 1 else _joined(parts)
+    mean = mean_of(found.scores)
+    persons = found.persons + int(np.count_nonzero(found.elsewhere))
+    likelihood = found.likelihood + float(np.exp(mean[found.elsewhere]).sum())
+    order = np.lexsort((found.owner, -mean))[skip : skip + top]
+    return Ranked(
+        persons,
+        found.owner[order],
+        mean[order],
+        posterior(mean[order], persons, likelihood),
+        found.observation[order],
+    )
+
+
+def _joined(parts: Sequence[Found]) -> Found:
+    """What was found in several parts, each person once."""
     every = [NOBODY, *parts]
     owner = np.concatenate([found.owner for found in every])
     scores = np.concatenate([found.scores for found in every], axis=1)
@@ -102,19 +118,15 @@ def merged(parts: Sequence[Found], top: int, skip: int) -> Ranked:
     owners, person = np.unique(owner, return_inverse=True)
     best = likeliest(np.tile(person, BEST), scores.flatten(), len(owners))
     leads = np.flatnonzero(scores[0] == best[0, person])
-    ids = oldest(person[leads], first[leads], len(owners))
-    mean = mean_of(best)
-    open_ = np.zeros(len(owners), np.bool_)
-    open_[person[np.concatenate([found.elsewhere for found in every])]] = True
-    persons = sum(found.persons for found in every) + int(open_.sum())
-    likelihood = sum(found.likelihood for found in every) + float(np.exp(mean[open_]).sum())
-    order = np.lexsort((owners, -mean))[skip : skip + top]
-    return Ranked(
-        persons,
-        owners[order],
-        mean[order],
-        posterior(mean[order], persons, likelihood),
-        ids[order],
+    elsewhere = np.zeros(len(owners), np.bool_)
+    elsewhere[person[np.concatenate([found.elsewhere for found in every])]] = True
+    return Found(
+        sum(found.persons for found in every),
+        sum(found.likelihood for found in every),
+        owners,
+        elsewhere,
+        best,
+        oldest(person[leads], first[leads], len(owners)),
     )
 
 
