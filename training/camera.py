@@ -77,17 +77,22 @@ class CameraBatches:
         self._data, self.recipe = data, recipe
         self._levels = LevelSet(recipe.heights)
         self.identities, self.teacher = len(data.by_identity), data.teacher.shape[1]
+        pictures = np.sqrt([len(own) for own in data.by_identity])
+        self._share = pictures / pictures.sum()
         self.steps = math.ceil(len(data.crops) / (recipe.persons * recipe.views))
         """Steps of an epoch: each crop comes once, on average."""
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         """The part of process `rank` of `world` in the batch of step `step`, always the same.
 
+        People are drawn by the root of how many pictures there are of each: as often as each other,
+        those with one picture would take the place of those with many views; by their pictures,
+        the largest set would take nearly all.
         People put together from others come last of each `ONE_IN`; they have identities below 0.
         """
         r, size = self.recipe, self._size_at(step)
         random = np.random.default_rng((r.seed, step))
-        who = random.choice(self.identities, r.persons, replace=False)
+        who = random.choice(self.identities, r.persons, replace=False, p=self._share)
         if self._data.recombined:
             made = random.choice(len(self._data.recombined[1]), r.persons)
             last = np.arange(r.persons) % ONE_IN == ONE_IN - 1

@@ -110,3 +110,12 @@ def test_inputs_are_small_in_the_first_part_of_a_run() -> None:
     half = recipe.epochs * source.steps // 2
     shapes = [tuple(source.batch(step).images.shape[1:3]) for step in range(2 * half)]
     assert shapes == [(32, 16)] * half + [(48, 24)] * half
+
+
+def test_people_come_by_the_root_of_how_many_pictures_they_have() -> None:
+    crops = [*people(8, 16, name="many"), *people(8, 1, name="single")]
+    recipe = replace(RECIPE, persons=2)
+    source = CameraBatches(Data(crops, np.zeros((len(crops), 0), np.float32)), recipe)
+    who = torch.cat([source.batch(step).identity for step in range(400)])
+    many, single = int((who < 8).sum()), int((who >= 8).sum())
+    assert 3.2 < many / single < 4.6, "4, but for nobody's coming twice into a batch"
