@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
@@ -22,6 +23,7 @@ def search_on(place: str, kind: Kind, stop: Event, told: Connection) -> None:
     query, spent = the_queries(1, len(kind.sizes), kind), []
     with Gallery.open(place, model=a_model(kind.sizes), read_only=True) as gallery:
         gallery.search(query)
+        gc.freeze()  # as the console does
         told.send(None)
         while not stop.is_set():
             began = perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 from contextlib import suppress
@@ -70,9 +71,13 @@ def serve(
 
 
 def _warm(gallery: Gallery) -> None:
-    """Spares the first search the reading; one that fails is told of where it is asked for."""
+    """Spares the first search the reading; one that fails is told of where it is asked for.
+
+    What is in memory then stays there: to look through it for garbage would hold a search up.
+    """
     with suppress(StorageError):
         gallery.warm()
+    gc.freeze()
 
 
 def _listener(host: str, port: int) -> socket.socket:
