@@ -78,15 +78,17 @@ def _nearest(
 ) -> tuple[list[float], list[int]]:
     """The distance of each observation to the query's likeliest look, and the level of that pair.
 
-    Each as if it were alone: a product of matrices would differ in the last digit.
+    Each as if it were alone: the product of matrices in `reid.distances` would differ in the last
+    digit.
     """
     borders = np.cumsum([0, *query.sizes])
     compared = np.minimum(query.levels[:, None], best.levels[None, :])
     distance = np.zeros(compared.shape, np.float32)
     for k in np.unique(compared).tolist():
         mine, theirs = (unit(one.vectors[:, : borders[k]]) for one in (query, best))
-        square = ((mine[:, None] - theirs[None]) ** 2).sum(2)
-        distance = np.where(compared == k, square, distance)
+        product = np.einsum("id,jd->ij", mine, theirs)
+        squared = (mine**2).sum(1)[:, None] + (theirs**2).sum(1)[None] - 2 * product
+        distance = np.where(compared == k, np.maximum(squared, 0), distance)
     likeliest = unbounded.log_odds(distance, query.levels, best.levels).argmax(0)
     every = np.arange(len(best))
     return distance[likeliest, every].tolist(), compared[likeliest, every].tolist()
