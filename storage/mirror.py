@@ -59,7 +59,6 @@ class Mirror:
         self._model_id = model_id
         self._part = part
         self.segments = Segments(sizes)
-        self._held: list[int] = []
         self._last = self._buried = 0
         self._identities = -1
         self._ids = np.zeros(0, np.int64)
@@ -67,8 +66,7 @@ class Mirror:
         self._camera = np.zeros(0, np.int64)
         self._strays = np.zeros(0, np.bool_)
         self._elsewhere = np.zeros(0, np.bool_)
-        self._owners = self._person = self._grouped = np.zeros(0, np.int64)
-        self._layered = Layered.of((), self._person, 0)
+        self._owners = self._person = np.zeros(0, np.int64)
         self._statements = _statements(part)
         self._state: Row[*tuple[Any, ...]] | None = None
         self._view: View | None = None
@@ -85,15 +83,16 @@ class Mirror:
         self._bury(connection)
         self._take_tracks(connection)
         self._take_rows(connection)
-        filled = self.segments.filled(self._held)
-        layers = renewed(self._layered.layers, filled)
-        if layers is not self._layered.layers or self._grouped is not self._person:
-            self._layered = Layered.of(layers, self._person, len(self._owners))
-            self._grouped = self._person
-        self._held = [part.layered for part in filled]
+        old = self._view
+        filled = self.segments.filled([part.layered for part in old.filled] if old else ())
+        layers = renewed(old.layered.layers if old else (), filled)
+        if old and layers is old.layered.layers and self._person is old.person:
+            layered = old.layered
+        else:
+            layered = Layered.of(layers, self._person, len(self._owners))
         return View(
             tuple(filled),
-            self._layered,
+            layered,
             self._last,
             self._camera,
             self._person,
@@ -108,7 +107,7 @@ class Mirror:
             return
         gone = np.isin(self._ids, [row.gone for row in found if row.kind == "track"])
         if gone.any() and self.segments.drop(gone):
-            self._layered, self._held = Layered.of((), self._person, len(self._owners)), []
+            self._view = None
         self._buried = found[-1].id
 
     def _take_tracks(self, connection: Connection) -> None:

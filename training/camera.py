@@ -87,7 +87,7 @@ class CameraBatches:
 
         People are drawn by the root of how many pictures there are of each: as often as each other,
         those with one picture would take the place of those with many views; by their pictures,
-        the largest set would take nearly all.
+        the largest set would take more than half.
         People put together from others come last of each `ONE_IN`; they have identities below 0.
         """
         r, size = self.recipe, self._size_at(step)
