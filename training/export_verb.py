@@ -32,12 +32,6 @@ def export(
     ] = None,
     out: Annotated[Path, typer.Option(help="ONNX file to write")] = Path("embedder.onnx"),
     name: Annotated[str, typer.Option(help="name of the model")] = "nearfar-embedder",
-    average: Annotated[
-        Path | None, typer.Option(help="a run that it went on from, to be averaged with")
-    ] = None,
-    share: Annotated[
-        float, typer.Option(min=0, max=1, help="of the run itself in that average")
-    ] = 0.5,
     int8: Annotated[
         bool, typer.Option("--int8", help="also write NAME-int8.onnx, faster on CPUs")
     ] = False,
@@ -49,16 +43,15 @@ def export(
     Inputs are pictures and their levels, of any number; levels, sub-vectors, calibration and
     fingerprint are in its metadata. People that the run has not seen calibrate the scores, give
     thresholds for false matches, and figures by height; without a set the scores are no
-    probabilities. For int8, people it was trained on set the scales. `--average` keeps more of what
-    an earlier run knew.
+    probabilities. For int8, people it was trained on set the scales.
     """
     from .calibrate import flat_calibration
     from .fit import split_of
-    from .run import load_average, load_network
+    from .run import load_network
 
     if int8 and not sets:
         raise TrainingError("--int8 needs a set, whose training people set its scales")
-    network, facts = load_average(run, average, share) if average else load_network(run)
+    network, facts = load_network(run)
     seen: list[Crop] = []
     unseen = {}
     for set_name, crops in read_sets(sets or []).items():

@@ -106,38 +106,6 @@ def load_network(folder: Path) -> tuple[ResolutionAdaptiveNet, Run]:
     return network.eval(), run
 
 
-def load_average(folder: Path, other: Path, share: float) -> tuple[ResolutionAdaptiveNet, Run]:
-    """The network between two runs of which one went on from the other; the facts of the first.
-
-    What a network learned last and what it was on the way to forget are both there, as long as the
-    two lie in one valley of the loss (Wortsman et al., Robust fine-tuning of zero-shot models).
-
-    Args:
-        share: of the first run's weights in the average, 0 to 1.
-
-    Raises:
-        TrainingError: when the two are of other networks, or were trained on other people.
-    """
-    (network, run), (second, others) = load_network(folder), load_network(other)
-    if _comparable(run) != _comparable(others) or set(run.sets) != set(others.sets):
-        raise TrainingError(
-            f"{folder} and {other} are of other networks, sets or splits: only a run and what it "
-            "went on from have an average"
-        )
-    weights, theirs = network.state_dict(), second.state_dict()
-    for name, value in weights.items():
-        if value.is_floating_point():
-            value.lerp_(theirs[name], 1 - share)
-    return network, run
-
-
-def _comparable(run: Run) -> tuple[object, ...]:
-    """What makes the weights of two runs comparable one by one, and their people the same."""
-    r = run.recipe
-    shape = (r.backbone, r.size, r.rates, r.sizes)
-    return (*shape, r.masks, r.varying_length, r.neck, r.power_mean, run.split)
-
-
 def start(network: ResolutionAdaptiveNet, init: str) -> str:
     """First weights for stem and stages; says what they are.
 
