@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numkong
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +31,7 @@ class Segment:
 
     The arrays below are ``(room, ...)``; `count` rows are filled. Rows stand in the order of their
     observations' ids. `track` is an index into a table of tracks; `inverse` is one over the norm of
-    each prefix, 0 for a zero vector, and `zeros` says of each prefix whether there is such a one.
+    each prefix, 0 for a zero vector.
     """
 
     def __init__(self, sizes: Sequence[int], room: int = SEGMENT) -> None:
@@ -42,7 +41,6 @@ class Segment:
         self.track = np.empty(room, np.int32)
         self.time = np.empty(room, np.float64)
         self.inverse = np.empty((len(sizes), room), np.float32)
-        self.zeros = [False] * len(sizes)
         self.blocks = [aligned(room, size) for size in sizes]
 
     @property
@@ -71,7 +69,6 @@ class Segment:
             wide = widened(part)
             squared += np.einsum("ij,ij->i", wide, wide)
             self.inverse[k, here] = inverse_of(np.sqrt(squared))
-            self.zeros[k] |= not self.inverse[k, here].all()
         self.count += taken
         return taken
 
@@ -82,25 +79,17 @@ class Segment:
         out.count = len(rows)
         out.observation, out.time = self.observation[rows], self.time[rows]
         out.track, out.inverse = self.track[rows], self.inverse[:, rows]
-        out.zeros = self.zeros
         for block, own in zip(self.blocks, out.blocks, strict=True):
             np.take(block, rows, axis=0, out=own)
         return out
 
 
-@dataclass
+@dataclass(frozen=True)
 class Filled:
-    """A segment at one moment: its first `count` rows.
-
-    Args:
-        place: where they begin in an array over all rows; it keeps room for later ones.
-        layered: how many of them are in the layers of the same moment (`layers`).
-    """
+    """A segment at one moment: its first `count` rows."""
 
     segment: Segment
     count: int
-    place: int
-    layered: int
 
 
 class Segments:
@@ -132,34 +121,21 @@ class Segments:
                 self._all.append(segment)
             done += segment.add(observation[done:], track[done:], time[done:], prefixes[done:])
 
-    def drop(self, dead: NDArray[np.bool_]) -> bool:
-        """Forgets the rows of tracks that a table over track indexes marks; whether any were."""
-        kept, dropped = [], False
+    def drop(self, dead: NDArray[np.bool_]) -> None:
+        """Forgets the rows of tracks that a table over track indexes marks."""
+        kept = []
         for segment in self._all:
             keep = ~dead[segment.track[: segment.count]]
             if keep.all():
                 kept.append(segment)
-                continue
-            dropped = True
-            if keep.any():
+            elif keep.any():
                 kept.append(segment.only(keep))
         self._all = kept
         self._open = {level: one for level, one in self._open.items() if one in kept}
-        return dropped
 
-    def filled(self, layered: Sequence[int] = ()) -> list[Filled]:
-        """What there is by now.
-
-        Args:
-            layered: rows of the first segments that are in layers; none of the others.
-        """
-        rooms = [segment.room for segment in self._all]
-        places = np.cumsum([0, *rooms]).tolist()
-        held = [*layered, *[0] * (len(rooms) - len(layered))]
-        return [
-            Filled(segment, segment.count, place, rows)
-            for segment, place, rows in zip(self._all, places, held, strict=False)
-        ]
+    def filled(self) -> tuple[Filled, ...]:
+        """What there is by now."""
+        return tuple(Filled(segment, segment.count) for segment in self._all)
 
 
 def aligned(rows: int, size: int) -> NDArray[np.float16]:
@@ -174,7 +150,11 @@ def aligned(rows: int, size: int) -> NDArray[np.float16]:
 
 def widened(block: NDArray[np.float16]) -> NDArray[np.float32]:
     """A contiguous matrix in float32."""
-    return np.asarray(numkong.from_dlpack(block).astype("float32"))
+    from . import kernels
+
+    out = np.empty(block.shape, np.float32)
+    kernels.widen(block.view(np.uint16), out)
+    return out
 
 
 def inverse_of(norm: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from . import vectors
 from .database import Database
 from .errors import StorageError
 from .evidence import BEYOND_BOUND, weights_of
-from .layers import BEST
+from .likeliest import BEST
 from .limits import Limits, require_known
 from .records import SearchPage
 from .showing import Best, shown

@@ -12,7 +12,6 @@ from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, 
 
 from . import counters, schema, vectors
 from .blocks import Filled, Segments
-from .layers import Layered, renewed
 from .parts import WHOLE, Part
 
 CHUNK = 20_000
@@ -25,7 +24,6 @@ class View:
 
     Args:
         filled: the segments, in the order in which they were begun.
-        layered: most of the rows, by track and person.
         last: the highest id of an observation with a vector.
         camera: ``int64 (T,)``, the id of each track's camera.
         person: ``int64 (T,)``, an index into `owners` for each track.
@@ -35,17 +33,11 @@ class View:
     """
 
     filled: tuple[Filled, ...]
-    layered: Layered
     last: int
     camera: NDArray[np.int64]
     person: NDArray[np.int64]
     owners: NDArray[np.int64]
     elsewhere: NDArray[np.bool_]
-
-    @property
-    def room(self) -> int:
-        """Places in an array over all rows."""
-        return self.filled[-1].place + self.filled[-1].segment.room if self.filled else 0
 
 
 class Mirror:
@@ -83,16 +75,8 @@ class Mirror:
         self._bury(connection)
         self._take_tracks(connection)
         self._take_rows(connection)
-        old = self._view
-        filled = self.segments.filled([part.layered for part in old.filled] if old else ())
-        layers = renewed(old.layered.layers if old else (), filled)
-        if old and layers is old.layered.layers and self._person is old.person:
-            layered = old.layered
-        else:
-            layered = Layered.of(layers, self._person, len(self._owners))
         return View(
-            tuple(filled),
-            layered,
+            self.segments.filled(),
             self._last,
             self._camera,
             self._person,
@@ -106,8 +90,8 @@ class Mirror:
         if not found:
             return
         gone = np.isin(self._ids, [row.gone for row in found if row.kind == "track"])
-        if gone.any() and self.segments.drop(gone):
-            self._view = None
+        if gone.any():
+            self.segments.drop(gone)
         self._buried = found[-1].id
 
     def _take_tracks(self, connection: Connection) -> None:

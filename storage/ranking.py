@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .layers import BEST
+from .likeliest import BEST, Likeliest
 from .mirror import View
-
-Ids = NDArray[np.int64]
-"""Of observations."""
 
 
 @dataclass(frozen=True)
@@ -59,37 +56,29 @@ class Ranked:
     observation: NDArray[np.int64]
 
 
-def found_in(
-    view: View,
-    owner: NDArray[np.int64],
-    best: NDArray[np.float64],
-    lead: Callable[[NDArray[np.int64]], Ids],
-    most: int,
-) -> Found:
-    """What rows say of persons.
+def found_in(view: View, best: NDArray[np.float64], first: NDArray[np.int64], most: int) -> Found:
+    """What the rows of a view say of persons.
 
     Args:
-        owner: ``(W,)``, indexes into the view's `owners`. best: ``(BEST, W)``, the scores of the
-            likeliest rows of each, highest first, -inf past the last.
-        lead: told some places in `owner`, says which observation is the likeliest of each.
-        most: how many persons are wanted.
+        best, first: of each of the view's owners, see `Likeliest`. most: how many persons are
+            wanted.
     """
-    mean, there, elsewhere = mean_of(best), best[0] > -np.inf, view.elsewhere[owner]
-    own = there & ~elsewhere
+    mean, there = mean_of(best), best[0] > -np.inf
+    own = there & ~view.elsewhere
     persons = int(np.count_nonzero(own))
     rank = np.where(own, mean, -np.inf)
     last = min(most, persons)
     least = np.partition(rank, len(rank) - last)[len(rank) - last] if last else np.inf
     far = np.flatnonzero(rank >= least)
-    far = far[np.lexsort((view.owners[owner[far]], -rank[far]))][:last]
-    named = np.concatenate([far, np.flatnonzero(there & elsewhere)])
+    far = far[np.lexsort((far, -rank[far]))][:last]
+    named = np.concatenate([far, np.flatnonzero(there & view.elsewhere)])
     return Found(
         persons,
         float(np.exp(rank).sum()),
-        view.owners[owner[named]],
-        elsewhere[named],
+        view.owners[named],
+        view.elsewhere[named],
         best[:, named],
-        lead(named),
+        first[named],
     )
 
 
@@ -112,12 +101,17 @@ def merged(parts: Sequence[Found], top: int, skip: int) -> Ranked:
 def _joined(parts: Sequence[Found]) -> Found:
     """What was found in several parts, each person once."""
     every = [NOBODY, *parts]
-    owner = np.concatenate([found.owner for found in every])
-    scores = np.concatenate([found.scores for found in every], axis=1)
-    first = np.concatenate([found.observation for found in every])
-    owners, person = np.unique(owner, return_inverse=True)
-    best = likeliest(np.tile(person, BEST), scores.flatten(), len(owners))
-    leads = np.flatnonzero(scores[0] == best[0, person])
+    owners, person = np.unique(
+        np.concatenate([found.owner for found in every]), return_inverse=True
+    )
+    likeliest = Likeliest.of(1, len(owners))
+    start = 0
+    for found in every:
+        whose = person[start : start + len(found.owner)]
+        start += len(whose)
+        place = np.arange(len(whose), dtype=np.int32)
+        for scores in found.scores:
+            likeliest.add(scores[None], place, whose, found.observation)
     elsewhere = np.zeros(len(owners), np.bool_)
     elsewhere[person[np.concatenate([found.elsewhere for found in every])]] = True
     return Found(
@@ -125,40 +119,9 @@ def _joined(parts: Sequence[Found]) -> Found:
         sum(found.likelihood for found in every),
         owners,
         elsewhere,
-        best,
-        oldest(person[leads], first[leads], len(owners)),
+        likeliest.best[0],
+        likeliest.first[0],
     )
-
-
-def likeliest(
-    person: NDArray[np.int64], score: NDArray[np.float64], persons: int
-) -> NDArray[np.float64]:
-    """The scores of each person's `BEST` likeliest rows, highest first, -inf where there is none.
-
-    Args:
-        person: ``(N,)`` in 0..persons - 1, whose row it is. score: ``(N,)``; it is used up.
-
-    Returns:
-        ``(BEST, persons)``.
-    """
-    out = np.full((BEST, persons), -np.inf)
-    for best in out:
-        np.maximum.at(best, person, score)
-        alive = best > -np.inf
-        if not alive.any():
-            break
-        rows = np.flatnonzero(score == best[person])
-        one = np.full(persons, -1, np.int64)
-        one[person[rows]] = rows  # of equal rows only one goes
-        score[one[alive]] = -np.inf
-    return out
-
-
-def oldest(person: NDArray[np.int64], ids: Ids, persons: int) -> Ids:
-    """The lowest id of each of so many persons, of ids that are theirs."""
-    out = np.full(persons, np.iinfo(np.int64).max)
-    np.minimum.at(out, person, ids)
-    return out
 
 
 def mean_of(scores: NDArray[np.float64]) -> NDArray[np.float64]:

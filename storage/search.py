@@ -13,30 +13,30 @@ from reid import Calibration, Embeddings, ModelInfo
 
 from .errors import StorageError
 from .evidence import Evidence
-from .finding import Whose
+from .likeliest import Likeliest
 from .limits import Limits
 from .mirror import View
 from .passing import Some, passing
-from .ranking import NOBODY, Found, merged
+from .ranking import NOBODY, Found, found_in, merged
 from .records import SearchPage
 from .showing import Best, shown
-from .threads import spread
+from .threads import cores, spread
 
 SHARPENED = 1 << 13
 """Rows that are compared in full after a first pass over the first sub-vector."""
 
 PIECE = 1 << 16
-"""Rows that a thread compares at a time."""
+"""Rows, times looks, that a thread compares at a time: what it adds up stays near the core."""
 
-SCORES = 1 << 26
-"""Scores that are held at a time; more queries than that allows are looked for in turns."""
+LEAST = 1 << 12
+"""Rows that a thread compares at a time, however many looks there are."""
+
+PLACES = 1 << 24
+"""Scores, and places among the likeliest of each person, that are held at a time; more queries than
+that allows are looked for in turns."""
 
 NOTHING = SearchPage((), 0, None)
 """What is found where nothing is stored."""
-
-
-Scores = NDArray[np.floating]
-"""Of all rows to each query, ``(queries, room)``; see `Evidence`."""
 
 
 def found(
@@ -56,19 +56,23 @@ def found(
         rough_above: rows above which only the first sub-vector of all is compared, and everything
             of the `SHARPENED` that are likeliest by it.
     """
-    some, room = passing(view, limits, camera)
+    some = passing(view, limits, camera)
     if not some:
         return [NOBODY] * len(queries)
-    at_once = max(1, SCORES // room)
+    rows = sum(one.count for one in some)
+    rough = rows > rough_above
+    at_once = max(1, PLACES // (rows if rough else len(view.owners) * cores()))
     out: list[Found] = []
     for start in range(0, len(queries), at_once):
         own = queries[start : start + at_once]
-        evidence = Evidence(own, calibration)
-        if sum(one.count for one in some) > rough_above:
-            scores = _rough(some, room, own, evidence, calibration)
+        if rough:
+            found = _rough(view, some, own, calibration)
         else:
-            scores = _compared(some, evidence, evidence.empty(room))
-        out += _found(view, some, scores, evidence, most)
+            found = _exact(view, some, Evidence(own, calibration))
+        out += [
+            found_in(view, best, first, most)
+            for best, first in zip(found.best, found.first, strict=True)
+        ]
     return out
 
 
@@ -127,58 +131,56 @@ def place_of(page: str | None) -> tuple[int | None, int]:
     return int(until), int(skip)
 
 
-def _compared(some: list[Some], evidence: Evidence, scores: Scores) -> Scores:
-    """Fills in the scores of the rows, and returns them.
+def _pieces(some: list[Some], looks: int) -> list[Some]:
+    """The rows in pieces; the longest come first, so that no thread is left alone with one."""
+    size = max(LEAST, PIECE // looks)
+    return sorted((p for one in some for p in one.pieces(size)), key=lambda p: -p.segment.level)
 
-    The longest pieces come first, so that no thread is left alone with one.
-    """
-    pieces = [piece for one in some for piece in one.pieces(PIECE)]
-    spread(
-        lambda piece: evidence.scores(piece[0], piece[1], scores[:, piece[2]]),
-        sorted(pieces, key=lambda piece: -piece[0].level),
-    )
-    return scores
+
+def _exact(view: View, some: list[Some], evidence: Evidence) -> Likeliest:
+    """The likeliest rows of each person for each query."""
+    pieces = _pieces(some, evidence.looks)
+    left = iter(pieces)
+
+    def work(_: int) -> Likeliest:
+        own = Likeliest.of(evidence.queries, len(view.owners))
+        for piece in left:
+            _take(own, view, piece, evidence.scores(piece.segment, piece.rows))
+        return own
+
+    found, *others = spread(work, range(min(cores(), len(pieces))))
+    for other in others:
+        found.join(other)
+    return found
 
 
 def _rough(
-    some: list[Some],
-    room: int,
-    queries: Sequence[Embeddings],
-    evidence: Evidence,
-    calibration: Calibration,
-) -> Scores:
-    """Scores by the first sub-vector, and the right ones of those that are likeliest by it."""
-    scores = evidence.empty(room)
-    scores.fill(-np.inf)
-    _compared(some, Evidence([_first_of(query) for query in queries], calibration), scores)
-    count = min(SHARPENED, sum(one.count for one in some))
-    for query, row in zip(queries, scores, strict=True):
-        places = np.flatnonzero(row >= np.partition(row, room - count)[room - count])
+    view: View, some: list[Some], queries: Sequence[Embeddings], calibration: Calibration
+) -> Likeliest:
+    """As `_exact`, but all rows are held against the first sub-vector alone, and only those that
+    are likeliest by it against the others too."""
+    first = Evidence([_first_of(query) for query in queries], calibration)
+    scores = spread(lambda one: first.scores(one.segment, one.rows), some)
+    for q, query in enumerate(queries):
+        every = np.concatenate([own[q] for own in scores])
+        least = np.partition(every, max(0, len(every) - SHARPENED))[max(0, len(every) - SHARPENED)]
         right = Evidence([query], calibration)
-        for one in some:
-            own = places[(places >= one.place) & (places < one.place + one.count)]
-            if not len(own):
-                continue
-            at = own - one.place
-            out = right.empty(len(own))
-            right.scores(one.segment, at if isinstance(one.rows, slice) else one.rows[at], out)
-            row[own] = (out if out.dtype == row.dtype else right.settled(out))[0]
-    return scores
+        for one, own in zip(some, scores, strict=True):
+            places = np.flatnonzero(own[q] >= least)
+            own[q, places] = right.scores(one.segment, one.at(places).rows)[0]
+    found = Likeliest.of(len(queries), len(view.owners))
+    for one, own in zip(some, scores, strict=True):
+        _take(found, view, one, own)
+    return found
+
+
+def _take(found: Likeliest, view: View, some: Some, scores: NDArray[np.float64]) -> None:
+    """Has rows with their scores take their places."""
+    segment, rows = some.segment, some.rows
+    found.add(scores, segment.track[rows], view.person, segment.observation[rows])
 
 
 def _first_of(query: Embeddings) -> Embeddings:
     """The first sub-vectors of some looks."""
     first = np.where(np.arange(query.vectors.shape[1]) < query.sizes[0], query.vectors, 0)
     return Embeddings(first, np.ones_like(query.levels), query.quality, query.sizes)
-
-
-def _found(
-    view: View, some: list[Some], scores: Scores, evidence: Evidence, most: int
-) -> list[Found]:
-    """The persons of each query by the scores of the rows."""
-    whose = Whose.of(view, some, scores.shape[1] == view.room)
-    tasks = [(row, *piece) for row in scores for piece in whose.layered.pieces()]
-    first = spread(lambda task: task[1].first(task[0][None], task[2]), tasks)
-    each = len(tasks) // len(scores)
-    turns = [(row, first[q * each : (q + 1) * each]) for q, row in enumerate(scores)]
-    return spread(lambda turn: whose.found(*turn, evidence, most), turns)

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid import Calibration, Embeddings
-from storage import Gallery, StorageError, TrackUpdate, layers
+from storage import Gallery, StorageError, TrackUpdate
 from storage.blocks import SEGMENT, Segment, Segments
 from storage.evidence import Evidence
-from storage.layers import BEST
-from storage.ranking import likeliest, mean_of, oldest
+from storage.likeliest import BEST, Likeliest
+from storage.ranking import mean_of
 
 from .conftest import a_row
 from .places import Place
@@ -26,9 +26,8 @@ def test_a_segment_takes_little_more_room_than_its_vectors(level: int) -> None:
     segment = Segment((128,) * level, SEGMENT)
     arrays = [segment.observation, segment.track, segment.time, segment.inverse]
     vectors = sum(block.nbytes for block in segment.blocks)
-    layer = SEGMENT * 8
     assert vectors == SEGMENT * 128 * level * 2
-    assert sum(array.nbytes for array in arrays) + layer + vectors <= 1.2 * vectors
+    assert sum(array.nbytes for array in arrays) + vectors <= 1.2 * vectors
 
 
 def test_rows_fill_segment_after_segment_and_tracks_can_be_dropped() -> None:
@@ -42,93 +41,59 @@ def test_rows_fill_segment_after_segment_and_tracks_can_be_dropped() -> None:
         ids = np.arange(n)[part]
         segments.add(2, ids, track[part], ids.astype(np.float64), vectors[part])
     assert [part.count for part in segments.filled()] == [SEGMENT, SEGMENT, 17]
-    assert not segments.drop(np.zeros(50, np.bool_))
+    segments.drop(np.zeros(50, np.bool_))
+    assert sum(part.count for part in segments.filled()) == n
     dead = np.isin(np.arange(50), [3, 7])
-    assert segments.drop(dead)
+    segments.drop(dead)
     kept = ~dead[track]
     parts = segments.filled()
     held = np.concatenate([part.segment.observation[: part.count] for part in parts])
     assert np.array_equal(held, np.flatnonzero(kept))
     query = rng.normal(size=(1, 3)).astype(np.float32)
     looks = Embeddings(query, np.array([2], np.int8), np.ones(1, np.float32), (1, 2))
-    curve = Calibration(np.full((2, 2), 5, np.float32), np.full((2, 2), -6, np.float32))
+    bend = np.full((2, 2), 5, np.float32), np.full((2, 2), -6, np.float32)
+    curve = Calibration(*bend, bound=float("inf"))
     evidence = Evidence([looks], curve)
-    scores = evidence.empty(len(held))
-    for part in parts:
-        here = slice(part.place, part.place + part.count)
-        evidence.scores(part.segment, slice(0, part.count), scores[:, here])
+    scores = np.concatenate(
+        [evidence.scores(part.segment, slice(0, part.count)) for part in parts], axis=1
+    )
     wide = vectors[kept].astype(np.float32)
     unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
     cosine = unit @ (query / np.linalg.norm(query, axis=1, keepdims=True)).T
     assert np.allclose(scores[0], (5 - 6 * (2 - 2 * cosine))[:, 0], atol=1e-4)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 5), st.sampled_from([-6.0, -1.5, 0.25, 3.0])), max_size=60),
-    st.integers(1, 20),
-    st.integers(2, 4),
-)
-def test_layers_hold_the_likeliest_rows_of_each_track(
-    pairs: list[tuple[int, float]], piece: int, fan: int
-) -> None:
-    track = np.array([t for t, _ in pairs], np.int32)
-    scores = np.array([[s for _, s in pairs]])
-    segments = Segments((1,))
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("LEAST", 7), ("MOST", 3), ("PIECE", piece), ("FAN", fan)):
-            patch.setattr(layers, name, value)
-        made: tuple[layers.Groups, ...] = ()
-        held: list[int] = []
-        for start in range(0, len(pairs), 8):
-            one = slice(start, start + 8)
-            ids = np.arange(len(pairs))[one]
-            segments.add(1, ids, track[one], ids * 1.0, np.ones((len(ids), 1), np.float16))
-            parts = segments.filled(held)
-            made = layers.renewed(made, parts)
-            held = [part.layered for part in parts]
-            assert len(made) <= 3
-    covered = sum(held)
-    assert len(pairs) - covered < 7
-    seen: list[int] = []
-    best: dict[int, list[float]] = {}
-    for layer in made:
-        first = [layer.first(scores, piece) for piece in layer.pieces]
-        risen = layer.rest(np.concatenate(first, axis=1))
-        assert np.array_equal(risen, layer.best(scores))
-        for owner, column in zip(layer.owner.tolist(), risen.T.tolist(), strict=True):
-            best[owner] = sorted(best.get(owner, []) + column)[::-1][:BEST]
-        groups = np.arange(len(layer.owner))[::2]
-        items, at = layer.items(groups)
-        assert np.array_equal(track[items], layer.owner[groups][at])
-        every = layer.items(np.arange(len(layer.owner)))[0].tolist()
-        assert sorted(items) == sorted(i for i in every if track[i] in layer.owner[groups])
-        seen += every
-    assert sorted(seen) == list(range(covered))
-    for one, found in best.items():
-        own = sorted(scores[0, i] for i in range(covered) if track[i] == one)[::-1][:BEST]
-        assert found == own + [-np.inf] * (BEST - len(own))
-    assert set(best) == set(track[:covered].tolist())
-
-
 @settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 5), st.sampled_from([-6.0, -1.5, 0.25, 3.0])), max_size=40)
+    rows=st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from([-6.0, -1.5, 0.25, 3.0]), st.integers(0, 9)),
+        max_size=40,
+    ),
+    cut=st.integers(0, 40),
+    queries=st.integers(1, 3),
 )
-def test_the_likeliest_rows_of_each_person(pairs: list[tuple[int, float]]) -> None:
-    person = np.array([p for p, _ in pairs], np.int64)
-    score = np.array([s for _, s in pairs], np.float64)
-    best = likeliest(person, score.copy(), 6)
-    leads = np.flatnonzero(score == best[0, person])
-    first = oldest(person[leads], leads, 6)
-    mean = mean_of(best)
-    for one in range(6):
-        own = [i for i in range(len(pairs)) if person[i] == one]
-        if not own:
-            assert best[0, one] == -np.inf
-            continue
-        ranked = sorted(own, key=lambda i: (-score[i], i))
-        assert first[one] == ranked[0]
-        assert mean[one] == pytest.approx(np.mean([score[i] for i in ranked[:BEST]]))
+def test_the_likeliest_rows_of_each_person(
+    rows: list[tuple[int, float, int]], cut: int, queries: int
+) -> None:
+    """Taken in in any order, by two who join."""
+    person = np.array([2, 0, 1, 2, 1, 0])
+    found, other = Likeliest.of(queries, 4), Likeliest.of(queries, 4)
+    for taker, some in ((found, rows[:cut]), (other, rows[cut:])):
+        track = np.array([t for t, _, _ in some], np.int32)
+        scores = np.array([[s * (q + 1) for _, s, _ in some] for q in range(queries)])
+        taker.add(scores, track, person, np.array([o for _, _, o in some], np.int64))
+    found.join(other)
+    for q in range(queries):
+        mean = mean_of(found.best[q])
+        for one in range(4):
+            own = sorted((-s * (q + 1), o) for t, s, o in rows if person[t] == one)
+            if not own:
+                assert found.best[q, 0, one] == -np.inf
+                continue
+            best = [-s for s, _ in own[:BEST]]
+            assert found.best[q, :, one].tolist() == best + [-np.inf] * (BEST - len(best))
+            assert found.first[q, one] == own[0][1]
+            assert mean[one] == pytest.approx(np.mean(best))
 
 
 def test_pages_follow_each_other_while_rows_are_added(gallery: Gallery, place: Place) -> None:

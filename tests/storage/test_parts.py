@@ -20,7 +20,6 @@ from storage import (
     StorageError,
     StoredTrack,
     TrackUpdate,
-    layers,
 )
 from storage.cutting import divided
 
@@ -108,7 +107,6 @@ def without_chances(pages: Sequence[SearchPage]) -> list[SearchPage]:
     seed=st.integers(0, 50),
     looks=st.integers(1, 3),
     top=st.sampled_from([7, 1000]),
-    layered=st.booleans(),
 )
 def test_any_split_finds_what_the_whole_finds(
     filled: Gallery,
@@ -119,7 +117,6 @@ def test_any_split_finds_what_the_whole_finds(
     seed: int,
     looks: int,
     top: int,
-    layered: bool,
 ) -> None:
     """To the bit, but for the sum of all likelihoods, which is added up in another order."""
     query = a_query(seed, looks)
@@ -127,10 +124,8 @@ def test_any_split_finds_what_the_whole_finds(
         query = seen[seed % 20].embeddings[:looks]
     if person:
         limits = replace(limits, identity=next(t.identity for t in seen if t.identity))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layers, "LEAST", 1 if layered else 1 << 15)
-        whole = all_pages(filled, query, limits, top)
-        found = all_pages(filled.in_parts(parts), query, limits, top)
+    whole = all_pages(filled, query, limits, top)
+    found = all_pages(filled.in_parts(parts), query, limits, top)
     assert without_chances(found) == without_chances(whole)
     chances = [[h.probability for p in pages for h in p.hits] for pages in (found, whole)]
     assert chances[0] == pytest.approx(chances[1], rel=1e-12)
@@ -141,7 +136,7 @@ def test_any_split_finds_what_the_whole_finds(
 def test_several_queries_and_many_looks(
     filled: Gallery, parts: list[Part], limits: Limits, seed: int, n: int
 ) -> None:
-    """More than three looks are multiplied as matrices, whose rounding knows where a row stands."""
+    """Many looks are multiplied as matrices, whose rounding knows where a row stands."""
     limits = replace(limits, until=None)
     queries = [a_query(seed + i, 1 + i % 3) for i in range(n)]
     whole = filled.search_many(queries, limits, top=1000)

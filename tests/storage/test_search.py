@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid import Embeddings, ModelInfo, distances
-from storage import Gallery, Limits, SearchHit, StorageError, TrackUpdate, layers, search
+from storage import Gallery, Limits, SearchHit, StorageError, TrackUpdate, search
 
 from .conftest import SIZES, a_model, a_row, a_vector, of_session
 from .places import KINDS, Place, new_place
@@ -111,13 +111,13 @@ def filled(
         yield place
 
 
-@pytest.fixture(scope="module", params=["plain", "layered"], autouse=True)
+@pytest.fixture(scope="module", params=["whole", "pieces"], autouse=True)
 def how(request: pytest.FixtureRequest) -> Iterator[None]:
     """As small galleries are searched, and as large ones are."""
     with pytest.MonkeyPatch.context() as patch:
-        if request.param == "layered":
-            for constant, value in (("LEAST", 1), ("MOST", 2), ("FAN", 2), ("PIECE", 4)):
-                patch.setattr(layers, constant, value)
+        if request.param == "pieces":
+            patch.setattr(search, "PIECE", 4)
+            patch.setattr(search, "LEAST", 2)
         yield
 
 
@@ -236,7 +236,7 @@ def test_many_queries_find_what_each_finds_alone(
 ) -> None:
     queries = [a_query(seed + i, n) for i, n in enumerate(looks)]
     with pytest.MonkeyPatch.context() as patch, Gallery.open(filled, read_only=True) as gallery:
-        patch.setattr(search, "SCORES", room)
+        patch.setattr(search, "PLACES", room)
         found = gallery.search_many(queries, Limits(camera), top=top)
         assert len(found) == len(queries)
         for query, hits in zip(queries, found, strict=True):
