@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
 import numpy as np
@@ -140,18 +140,11 @@ def _pieces(some: list[Some], looks: int) -> list[Some]:
 def _exact(view: View, some: list[Some], evidence: Evidence) -> Likeliest:
     """The likeliest rows of each person for each query."""
     pieces = _pieces(some, evidence.looks)
-    left = iter(pieces)
 
-    def work(_: int) -> Likeliest:
-        own = Likeliest.of(evidence.queries, len(view.owners))
-        for piece in left:
-            _take(own, view, piece, evidence.scores(piece.segment, piece.rows))
-        return own
+    def scores(at: int) -> NDArray[np.float64]:
+        return evidence.scores(pieces[at].segment, pieces[at].rows)
 
-    found, *others = spread(work, range(min(cores(), len(pieces))))
-    for other in others:
-        found.join(other)
-    return found
+    return _gathered(view, pieces, evidence.queries, scores)
 
 
 def _rough(
@@ -162,22 +155,47 @@ def _rough(
     first = Evidence([_first_of(query) for query in queries], calibration)
     scores = spread(lambda one: first.scores(one.segment, one.rows), some)
     for q, query in enumerate(queries):
-        every = np.concatenate([own[q] for own in scores])
-        least = np.partition(every, max(0, len(every) - SHARPENED))[max(0, len(every) - SHARPENED)]
-        right = Evidence([query], calibration)
-        for one, own in zip(some, scores, strict=True):
-            places = np.flatnonzero(own[q] >= least)
-            own[q, places] = right.scores(one.segment, one.at(places).rows)[0]
-    found = Likeliest.of(len(queries), len(view.owners))
-    for one, own in zip(some, scores, strict=True):
-        _take(found, view, one, own)
+        _sharpen(some, [own[q] for own in scores], Evidence([query], calibration))
+    return _gathered(view, some, len(queries), scores.__getitem__)
+
+
+def _sharpen(some: list[Some], scores: list[NDArray[np.float64]], right: Evidence) -> None:
+    """Puts the right scores of one query in the place of those that are highest."""
+    likeliest = spread(lambda own: _highest(own, SHARPENED), scores)
+    least = _highest(np.concatenate(likeliest), SHARPENED).min()
+
+    def work(at: int) -> None:
+        places = np.flatnonzero(scores[at] >= least)
+        scores[at][places] = right.scores(some[at].segment, some[at].at(places).rows)[0]
+
+    spread(work, range(len(some)))
+
+
+def _gathered(
+    view: View,
+    some: list[Some],
+    queries: int,
+    scores: Callable[[int], NDArray[np.float64]],
+) -> Likeliest:
+    """The likeliest rows of each person, of rows whose scores are told by their place in `some`."""
+    left = iter(range(len(some)))
+
+    def work(_: int) -> Likeliest:
+        own = Likeliest.of(queries, len(view.owners))
+        for at in left:
+            segment, rows = some[at].segment, some[at].rows
+            own.add(scores(at), segment.track[rows], view.person, segment.observation[rows])
+        return own
+
+    found, *others = spread(work, range(min(cores(), len(some))))
+    for other in others:
+        found.join(other)
     return found
 
 
-def _take(found: Likeliest, view: View, some: Some, scores: NDArray[np.float64]) -> None:
-    """Has rows with their scores take their places."""
-    segment, rows = some.segment, some.rows
-    found.add(scores, segment.track[rows], view.person, segment.observation[rows])
+def _highest(scores: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """So many of the highest scores, in no order."""
+    return np.partition(scores, len(scores) - count)[-count:] if len(scores) > count else scores
 
 
 def _first_of(query: Embeddings) -> Embeddings:
