@@ -16,7 +16,8 @@ from pipeline import Settings, process
 
 
 def say(word: object) -> None:
-    print(word, flush=True)
+    """In one piece, so that a kill leaves no half of a line for the next word to go on."""
+    os.write(sys.stdout.fileno(), f"{word}\n".encode())
 
 
 def run(clip: str, folder: Path, name: str) -> None:
