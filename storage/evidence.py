@@ -26,14 +26,12 @@ class Side:
         compared: ``(R,)``, sub-vectors that are compared.
         parts: one a sub-vector, ``float32 (R_j, d_j)``: of the looks that fill it, scaled so that
             their compared prefix has length one.
-        squared: ``(R,)``, that length, squared: 0 where there is nothing but zeros, else 1.
         factor, offset, slope: ``(R,)``, log-odds are ``offset + factor * product``, where the row
             has length one, and less by `slope` where it is zero.
     """
 
     compared: NDArray[np.int64]
     parts: list[NDArray[np.float32]]
-    squared: NDArray[np.float32]
     factor: NDArray[np.float32]
     offset: NDArray[np.float32]
     slope: NDArray[np.float32]
@@ -60,9 +58,7 @@ class Evidence:
         self._weights = np.concatenate([weights_of(query) for query in queries])[order]
         self.queries, self.looks = len(queries), len(every)
         self._calibration = calibration
-        self._sides: list[Side] = []
-        for level in range(1, len(every.sizes) + 1):
-            self._sides.append(self._side(level))
+        self._sides = [self._side(level) for level in range(1, len(every.sizes) + 1)]
 
     def scores(self, segment: Segment, rows: Rows) -> NDArray[np.float64]:
         """The evidence of some rows of a segment for each query, nats: ``(queries, N)``."""
@@ -92,17 +88,6 @@ class Evidence:
     def _side(self, level: int) -> Side:
         levels = self._looks.levels.astype(np.int64)
         compared = np.minimum(levels, level)
-        if self._sides and np.array_equal(compared, self._sides[-1].compared):
-            parts, squared = self._sides[-1].parts, self._sides[-1].squared
-        else:
-            parts, squared = self._parts(compared)
-        slope = self._calibration.slope[levels - 1, level - 1]
-        offset = self._calibration.intercept[levels - 1, level - 1] + slope * (1 + squared)
-        return Side(compared, parts, squared, np.float32(-2) * slope, offset, slope)
-
-    def _parts(
-        self, compared: NDArray[np.int64]
-    ) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
         borders = np.cumsum([0, *self._looks.sizes])
         inside = np.arange(borders[-1]) < borders[compared][:, None]
         prefix = np.where(inside, self._looks.vectors, 0)
@@ -112,7 +97,10 @@ class Evidence:
             np.ascontiguousarray(prefix[compared > k, borders[k] : borders[k + 1]])
             for k in range(compared[0])
         ]
-        return parts, (inverse > 0).astype(np.float32)
+        slope = self._calibration.slope[levels - 1, level - 1]
+        intercept = self._calibration.intercept[levels - 1, level - 1]
+        squared = np.float32(1) + (inverse > 0)
+        return Side(compared, parts, np.float32(-2) * slope, intercept + slope * squared, slope)
 
 
 def weights_of(query: Embeddings) -> NDArray[np.float64]:

@@ -66,12 +66,12 @@ def found(
     for start in range(0, len(queries), at_once):
         own = queries[start : start + at_once]
         if rough:
-            found = _rough(view, some, own, calibration)
+            likeliest = _rough(view, some, own, calibration)
         else:
-            found = _exact(view, some, Evidence(own, calibration))
+            likeliest = _exact(view, some, Evidence(own, calibration))
         out += [
             found_in(view, best, first, most)
-            for best, first in zip(found.best, found.first, strict=True)
+            for best, first in zip(likeliest.best, likeliest.first, strict=True)
         ]
     return out
 
