@@ -58,7 +58,11 @@ class Evidence:
         self._weights = np.concatenate([weights_of(query) for query in queries])[order]
         self.queries, self.looks = len(queries), len(every)
         self._calibration = calibration
-        self._sides = [self._side(level) for level in range(1, len(every.sizes) + 1)]
+        parts = [self._parts(level) for level in range(1, self._looks.levels[0] + 1)]
+        self._sides = [
+            self._side(level, *parts[min(level, len(parts)) - 1])
+            for level in range(1, len(every.sizes) + 1)
+        ]
 
     def scores(self, segment: Segment, rows: Rows) -> NDArray[np.float64]:
         """The evidence of some rows of a segment for each query, nats: ``(queries, N)``."""
@@ -85,21 +89,27 @@ class Evidence:
         )
         return out
 
-    def _side(self, level: int) -> Side:
-        levels = self._looks.levels.astype(np.int64)
-        compared = np.minimum(levels, level)
+    def _parts(self, level: int) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        """Of looks against rows of a level: one over the norm of each prefix, and `Side.parts`."""
+        compared = np.minimum(self._looks.levels, level)
         borders = np.cumsum([0, *self._looks.sizes])
         inside = np.arange(borders[-1]) < borders[compared][:, None]
         prefix = np.where(inside, self._looks.vectors, 0)
         inverse = inverse_of(np.linalg.norm(prefix, axis=1))
         prefix *= inverse[:, None]
-        parts = [
+        return inverse, [
             np.ascontiguousarray(prefix[compared > k, borders[k] : borders[k + 1]])
             for k in range(compared[0])
         ]
+
+    def _side(
+        self, level: int, inverse: NDArray[np.float32], parts: list[NDArray[np.float32]]
+    ) -> Side:
+        levels = self._looks.levels.astype(np.int64)
         slope = self._calibration.slope[levels - 1, level - 1]
         intercept = self._calibration.intercept[levels - 1, level - 1]
         squared = np.float32(1) + (inverse > 0)
+        compared = np.minimum(levels, level)
         return Side(compared, parts, np.float32(-2) * slope, intercept + slope * squared, slope)
 
 

@@ -49,7 +49,7 @@ def passing(view: View, limits: Limits, camera: int | None) -> list[Some]:
         segment, count = part.segment, part.count
         if limits.min_level is not None and segment.level < limits.min_level:
             continue
-        if limits.until is not None:
+        if limits.until is not None and limits.until < segment.observation[count - 1]:
             count = int(np.searchsorted(segment.observation[:count], limits.until, "right"))
         time = segment.time[:count]
         passed = []

@@ -33,6 +33,9 @@ class Found:
     observation: NDArray[np.int64]
 
 
+GROUPS = 1 << 10
+"""Groups of persons whose likeliest are compared first."""
+
 NOBODY = Found(
     0, 0.0, np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros((BEST, 0)), np.zeros(0, np.int64)
 )
@@ -68,8 +71,7 @@ def found_in(view: View, best: NDArray[np.float64], first: NDArray[np.int64], mo
     persons = int(np.count_nonzero(own))
     rank = np.where(own, mean, -np.inf)
     last = min(most, persons)
-    least = np.partition(rank, len(rank) - last)[len(rank) - last] if last else np.inf
-    far = np.flatnonzero(rank >= least)
+    far = np.flatnonzero(own & (rank >= _reached(rank, last)))
     far = far[np.lexsort((far, -rank[far]))][:last]
     named = np.concatenate([far, np.flatnonzero(there & view.elsewhere)])
     return Found(
@@ -80,6 +82,18 @@ def found_in(view: View, best: NDArray[np.float64], first: NDArray[np.int64], mo
         best[:, named],
         first[named],
     )
+
+
+def _reached(values: NDArray[np.float64], count: int) -> float:
+    """A number that at least `count` of the values reach, and mostly few others.
+
+    Each of the `count` highest of the groups' maxima is reached by one value at least; to find the
+    highest of all values takes ten times as long.
+    """
+    groups = max(count, GROUPS)
+    whole = len(values) // groups
+    maxima = values[: whole * groups].reshape(whole, groups).max(0) if whole > 1 else values
+    return float(np.partition(maxima, -count)[-count]) if count else np.inf
 
 
 def merged(parts: Sequence[Found], top: int, skip: int) -> Ranked:

@@ -14,7 +14,8 @@ from storage import Gallery, StorageError, TrackUpdate
 from storage.blocks import SEGMENT, Segment, Segments
 from storage.evidence import Evidence
 from storage.likeliest import BEST, Likeliest
-from storage.ranking import mean_of
+from storage.mirror import View
+from storage.ranking import GROUPS, found_in, mean_of
 
 from .conftest import a_row
 from .places import Place
@@ -94,6 +95,36 @@ def test_the_likeliest_rows_of_each_person(
             assert found.best[q, :, one].tolist() == best + [-np.inf] * (BEST - len(best))
             assert found.first[q, one] == own[0][1]
             assert mean[one] == pytest.approx(np.mean(best))
+
+
+@settings(deadline=None)
+@given(
+    persons=st.sampled_from([0, 1, 7, GROUPS - 1, GROUPS, 2 * GROUPS, 5 * GROUPS + 3]),
+    most=st.sampled_from([0, 1, 10, 3 * GROUPS]),
+    scores=st.integers(1, 10**6),
+    there=st.sampled_from([0.0, 0.002, 0.5, 1.0]),
+    seed=st.integers(0, 99),
+)
+def test_of_many_persons_the_likeliest_are_named(
+    persons: int, most: int, scores: int, there: float, seed: int
+) -> None:
+    """Of those with rows here alone; of equally likely ones those who come first."""
+    rng = np.random.default_rng(seed)
+    best = np.full((BEST, persons), -np.inf)
+    best[0] = np.where(
+        rng.random(persons) < there, rng.integers(0, scores, persons) / scores, -np.inf
+    )
+    owners, elsewhere = np.arange(persons) * 3, rng.random(persons) < 0.1
+    tracks = np.zeros(0, np.int64)
+    view = View((), 0, tracks, tracks, owners, elsewhere)
+    found = found_in(view, best, np.arange(persons), most)
+    own = [p for p in range(persons) if best[0, p] > -np.inf and not elsewhere[p]]
+    others = [p for p in range(persons) if best[0, p] > -np.inf and elsewhere[p]]
+    named = sorted(own, key=lambda p: (-best[0, p], p))[:most] + others
+    assert found.persons == len(own)
+    assert found.observation.tolist() == named
+    assert found.owner.tolist() == [3 * p for p in named]
+    assert found.scores[0].tolist() == best[0, named].tolist()
 
 
 def test_pages_follow_each_other_while_rows_are_added(gallery: Gallery, place: Place) -> None:
