@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .crops import decode
 from .errors import SourceError
 from .files import can_name_files
-from .frame import Frame
+from .frame import Frame, upright
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 FOLDER_FPS = 10.0
@@ -173,8 +173,8 @@ Decoded = Iterator[tuple[int, float | None, NDArray[np.uint8]]]
 
 
 def bgr(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """A decoded frame, ``uint8 (H, W, 3)``."""
-    return frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
+    """A decoded frame as it is to be shown, ``uint8 (H, W, 3)``."""
+    return upright(frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False), frame.rotation)
 
 
 def _pictures(source: Source) -> Decoded:

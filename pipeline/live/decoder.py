@@ -26,6 +26,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from ..frame import upright
 from .opening import Ended, Orders, explained, open_stream
 from .ring import MOST_BYTES, Ring
 
@@ -141,7 +142,9 @@ def _frames(container: av.container.InputContainer, orders: Orders, ring: Ring) 
         if orders.kind == "file" and stamp is not None:
             began = began or (now, stamp)
             time.sleep(max(0.0, began[0] + stamp - began[1] - now))
-        gate.take(luma(frame), stamp, (frame.height, frame.width), partial(as_bgr, frame, colours))
+        lies = round(frame.rotation / 90) % 2
+        shape = (frame.width, frame.height) if lies else (frame.height, frame.width)
+        gate.take(luma(frame), stamp, shape, partial(as_bgr, frame, colours))
     if orders.kind == "file":
         raise Ended("ended", "the file was played to its end")
     raise Ended("broken", "the camera ended the stream")
@@ -174,8 +177,9 @@ def _decoded(
 
 
 def as_bgr(frame: av.VideoFrame, colours: VideoReformatter) -> NDArray[np.uint8]:
-    """A picture as ``uint8 (H, W, 3)``, by what is kept from one picture to the next."""
-    return np.asarray(colours.reformat(frame, format="bgr24", threads=1).to_ndarray(), np.uint8)
+    """A picture as it is to be shown, ``uint8 (H, W, 3)``, by what is kept from one to the next."""
+    image = colours.reformat(frame, format="bgr24", threads=1).to_ndarray()
+    return upright(np.asarray(image, np.uint8), frame.rotation)
 
 
 def luma(frame: av.VideoFrame) -> bytes:

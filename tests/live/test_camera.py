@@ -271,3 +271,15 @@ def test_a_file_is_played_in_real_time(watch: Callable[..., Watched], tmp_path: 
     one.until(one.is_(CameraState.ENDED))
     assert 1.7 < time.monotonic() - began < 6
     assert one.camera.health().frames == 20
+
+
+def test_a_picture_that_lies_on_its_side_is_shown_upright(
+    watch: Callable[..., Watched], tmp_path: Path
+) -> None:
+    from ..pipeline.conftest import encode, figures, turned
+
+    lying = encode(tmp_path / "lying.mp4", (np.rot90(image, -1) for image in figures(5)))
+    one = watch(str(turned(lying, tmp_path / "walk.mp4", 1)))
+    one.until(one.is_(CameraState.ENDED))
+    drawn = next(figures(1))
+    assert np.abs(one.frames[0].image.astype(int) - drawn).mean() < 12

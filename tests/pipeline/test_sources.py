@@ -12,7 +12,7 @@ from pipeline.errors import SourceError
 from pipeline.reading import Reader, thinned
 from pipeline.sources import FOLDER_FPS, Source, find_sources, open_source
 
-from .conftest import FPS, SIZE, damage, encode, figures
+from .conftest import FPS, SIZE, damage, encode, figures, turned
 
 
 @pytest.fixture
@@ -82,6 +82,16 @@ def test_frames_of_a_video(clips: dict[str, Path]) -> None:
     assert frames[0].image.dtype == np.uint8
     drawn = next(figures(1))
     assert np.abs(frames[0].image.astype(int) - drawn).mean() < 12
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_video_that_lies_on_its_side_is_shown_upright(quarters: int, tmp_path: Path) -> None:
+    lying = encode(tmp_path / "lying.mp4", (np.rot90(image, -quarters) for image in figures(3)))
+    source = open_source(turned(lying, tmp_path / "gate.mp4", quarters), "gate")
+    for frame, drawn in zip(source.frames(), figures(3), strict=True):
+        assert frame.image.flags.c_contiguous
+        assert frame.image.shape == drawn.shape
+        assert np.abs(frame.image.astype(int) - drawn).mean() < 12
 
 
 def test_frames_from_the_middle_on_are_the_same(clips: dict[str, Path]) -> None:
