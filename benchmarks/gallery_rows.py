@@ -21,6 +21,9 @@ PER_APPEND = 2000
 PER_PERSON = 50
 """Observations of a person."""
 
+FIRST_TIME = 1.0
+"""Start of a session, UTC seconds; 0 would say that it has no date."""
+
 MANY = 64
 """Queries at once."""
 
@@ -89,7 +92,7 @@ def store(
     gallery: Gallery, first: int, every: Iterable[list[TrackUpdate]], pace: float = np.inf
 ) -> float:
     """Stores commits of a session, `pace` rows a second at most; returns the seconds of storing."""
-    session = gallery.begin_session("random", "random", f"from {first}", 0.0, 10.0)
+    session = gallery.begin_session("random", "random", f"from {first}", FIRST_TIME, 10.0)
     seconds, done, since = 0.0, 0, perf_counter()
     for updates in every:
         done += sum(len(update.observations) for update in updates)

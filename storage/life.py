@@ -66,7 +66,8 @@ class Life:
     ) -> Removed:
         """Removes tracks that are too old or too many, oldest first; a track goes as a whole.
 
-        Works in small transactions, so that others can write between them. File sizes fall with
+        Recordings without a date of their own are as old as their session in the gallery. Works in
+        small transactions, so that others can write between them. File sizes fall with
         `vacuum`; SQLite uses the room for new rows even without.
 
         Args:
@@ -84,8 +85,9 @@ class Life:
             self._database.require_writing()
         with self._database.read() as connection:
             going, spared = removal.candidates(connection, camera, before, keep_bytes)
-        if dry_run:
-            return Removed(len(going), sum(c.observations for c in going), 0, spared)
+            if dry_run:
+                pictures = removal.pictures_of(connection, [c.track for c in going])
+                return Removed(len(going), sum(c.observations for c in going), pictures, spared)
         removed = Removed(0, 0, 0, spared)
         for some in removal.batches(going, BATCH):
             started = time.perf_counter()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, case, delete, exists, func, insert, select, update
 
 from . import counters, holds, schema
 from .crops import Crops, unnamed
 from .errors import GalleryHeld, NotStored
+
+Id = TypeVar("Id", int, str)
 
 ROW_BYTES = 300
 """What an observation takes beside its picture and vector, with its share of the indexes."""
@@ -122,6 +126,9 @@ def candidates(
 ) -> tuple[list[Candidate], int]:
     """Tracks that retention lets go, oldest first, and how many more a legal hold keeps.
 
+    A recording without a date (its session starts at 0) counts as if it had begun when its session
+    did.
+
     Args:
         camera: only this camera's tracks count and go; None for all.
         before: tracks that ended before this time go, UTC seconds.
@@ -129,23 +136,24 @@ def candidates(
     """
     track, session = schema.Track, schema.Session
     observation, embedding, crop = schema.Observation, schema.Embedding, schema.Crop
+    ended = track.last + case((session.start == 0, session.created), else_=0.0)
     query = (
         select(
             track.id,
-            track.last,
+            ended,
             func.count(observation.id),
             func.coalesce(func.sum(crop.bytes), 0),
         )
         .join(session, track.session_id == session.id)
         .join(observation, observation.track_id == track.id)
         .outerjoin(crop, observation.crop_sha256 == crop.sha256)
-        .group_by(track.id, track.last)
-        .order_by(track.last, track.id)
+        .group_by(track.id, track.last, session.start, session.created)
+        .order_by(ended, track.id)
     )
     if camera is not None:
         query = query.where(session.camera_id == holds.camera_of(connection, camera))
     if keep_bytes is None and before is not None:
-        query = query.where(track.last < before)
+        query = query.where(ended < before)
     vectors: dict[int, int] = {}
     if keep_bytes is not None:
         sizes = connection.execute(
@@ -174,6 +182,24 @@ def candidates(
     return going, spared
 
 
+def pictures_of(connection: Connection, tracks: Collection[int]) -> int:
+    """How many pictures would go with some tracks: those that nothing else names."""
+    observation = schema.Observation
+    sha: Any = observation.crop_sha256
+    named = select(sha, func.count()).group_by(sha)
+    going: Counter[str] = Counter()
+    for some in _parts(sorted(tracks)):
+        for picture, times in connection.execute(
+            named.where(observation.track_id.in_(some), sha.is_not(None))
+        ):
+            going[picture] += times
+    count = 0
+    for pictures in _parts(sorted(going)):
+        every = connection.execute(named.where(sha.in_(pictures)))
+        count += sum(going[picture] == times for picture, times in every)
+    return count
+
+
 def batches(going: Sequence[Candidate], rows: int) -> Iterator[list[int]]:
     """Tracks in groups of at most so many observations, but for a track that has more alone."""
     some: list[int] = []
@@ -195,6 +221,6 @@ def _refuse(identity: int, hold: int) -> None:
     )
 
 
-def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+def _parts(ids: Sequence[Id]) -> Iterator[Sequence[Id]]:
     for i in range(0, len(ids), IN_LIST):
         yield ids[i : i + IN_LIST]

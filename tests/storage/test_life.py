@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -191,7 +193,7 @@ def test_what_is_too_old_goes_camera_by_camera(filled: Gallery) -> None:
     middle = 1005.0  # near is seen before, far after
     assert life.purge(camera="far", before=middle).tracks == 0
     counted = life.purge(before=middle, dry_run=True)
-    assert (counted.tracks, counted.observations) == (2, 60)
+    assert (counted.tracks, counted.observations, counted.crops) == (2, 60, 60)
     assert filled.info().tracks == 4
     assert life.purge(camera="near", before=middle).observations == 60
     assert {t.camera for t in filled.tracks(looks=0)} == {"far"}
@@ -205,6 +207,29 @@ def test_what_is_too_old_goes_camera_by_camera(filled: Gallery) -> None:
         life.purge(camera="roof", before=0)
     with pytest.raises(StorageError, match="what may go"):
         life.purge()
+
+
+def test_a_recording_without_a_date_is_as_old_as_its_session(filled: Gallery) -> None:
+    session = filled.begin_session("old tape", "tape", "tape", 0.0, 10.0)
+    filled.append(session.id, 1, 0, [TrackUpdate(1, [replace(marked(0, 0), time=0.5)])])
+    life, now = filled.life, time.time()
+    assert life.purge(before=now - 3600).tracks == 4
+    assert {t.camera for t in filled.tracks(looks=0)} == {"old tape"}
+    life.keep(seconds=3600)
+    assert life.expire(now).tracks == 0
+    assert life.expire(now + 7200).tracks == 1
+
+
+def test_what_would_go_is_counted_with_its_pictures(filed: Gallery) -> None:
+    session = filed.begin_session("near", "near", "near", 1000.0, 10.0)
+    same = marked(0, 0)
+    filed.append(session.id, 2, 0, [TrackUpdate(1, [same]), TrackUpdate(2, [marked(1, 1), same])])
+    session = filed.begin_session("far", "far", "far", 9000.0, 10.0)
+    filed.append(session.id, 1, 0, [TrackUpdate(1, [replace(same, time=9000.0)])])
+    for before in (5000.0, 1e12):
+        counted = filed.life.purge(before=before, dry_run=True)
+        assert counted == filed.life.purge(before=before)
+        assert counted.crops == 1
 
 
 def test_what_is_too_much_goes_oldest_first(filled: Gallery) -> None:
