@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline.outputs import iso
-from pipeline.pages import FAR, css_colour, span
+from pipeline.pages import FAR, clock, css_colour, span
 
 from . import acting, api, looking, watching
 from .api import Number
@@ -52,11 +52,6 @@ def _with_code(text: str) -> Markup:
         Markup("<code>{}</code>").format(part) if i % 2 else escape(part)
         for i, part in enumerate(parts)
     )
-
-
-def clock(time: float) -> str:
-    """Hour, minute and second of UTC."""
-    return iso(time)[11:19]
 
 
 def day(time: float) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from .outputs import iso
 from .pages import span
-from .query import Answer
+from .query import NOTHING, Answer
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
@@ -41,10 +41,11 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 def print_answer(answer: Answer) -> None:
     """What a search found as lines and a table on standard output."""
     typer.echo(f"query: {answer.height:.0f} px, level {answer.level}")
+    if not answer.hits:
+        typer.echo(f"unknown: {NOTHING}")
+        return
     if not answer.known:
         typer.echo("unknown: nobody in the gallery is likely to be this person")
-    if not answer.hits:
-        return
     table = Table("identity", "probability", "compared at", "seen", box=None, pad_edge=False)
     for hit in answer.hits:
         seen = "\n".join(f"{a.camera} {span(a.first, a.last)}" for a in hit.appearances)

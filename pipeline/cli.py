@@ -111,7 +111,15 @@ def process(
     crossing = sum(len(i.cameras) > 1 for i in result.identities)
     rate = result.tally.frames / result.seconds
     failed = False
+    seen = {camera for one in result.identities for camera in one.cameras}
     for c in result.cameras:
+        if c.read_before:
+            say(
+                f"{c.camera}: read to its end by an earlier run, so not again; other settings, or "
+                "what was removed since, need another gallery"
+            )
+        if c.camera not in seen and c.frames:
+            say(f"{c.camera}: nobody was seen in {c.frames} frames")
         if c.lost:
             say(f"{c.camera}: {c.lost} frames were missing or damaged")
         if c.failure:
@@ -121,7 +129,12 @@ def process(
         print_json(
             {
                 "cameras": {
-                    c.camera: {"frames": c.frames, "lost": c.lost, "failure": c.failure}
+                    c.camera: {
+                        "frames": c.frames,
+                        "lost": c.lost,
+                        "failure": c.failure,
+                        "read_before": c.read_before,
+                    }
                     for c in result.cameras
                 },
                 "frames": result.tally.frames,
@@ -266,8 +279,12 @@ def site_check(file: Annotated[Path, typer.Argument(help="the site file")]) -> N
     """
     with one_line_errors():
         from .site import read_site
+        from .sources import open_source, require_one_clock
 
         site = read_site(file)
+        for camera, source in site.recordings.items():
+            open_source(file.parent / source, camera)
+        require_one_clock(site.recordings, site.starts)
     typer.echo(
         f"{file}: {len(site.cameras)} cameras, {len(site.overlaps or [])} overlaps, "
         f"{len(site.travel)} travel times"

@@ -45,6 +45,7 @@ def import_(
     with one_line_errors():
         import storage
 
+        storage.read_manifest(folder)
         with storage.Gallery.open(gallery, create=True, crops=_crops(crops)) as opened:
             found = storage.import_(folder, opened)
     _print_contents(found, f"{folder} read into {gallery}", as_json)

@@ -13,7 +13,7 @@ from reid import Embedder
 from samples import SampleFiles, Scene, read_truth, render
 from storage import Gallery
 
-from .crops import cut_out
+from .crops import cut_out, encode
 from .processing import Result, process
 from .query import Answer, search, write_page
 from .score import Labelled, Score, who_is
@@ -105,7 +105,7 @@ def _search(
     files: SampleFiles, truth: dict[str, Truth], gallery: Gallery, embedder: Embedder, out: Path
 ) -> tuple[int, Path]:
     """Right answers of `QUERIES` searches from the far camera into the near one; the page of the
-    first right one, or of the last."""
+    first right one, or of the last, whose picture is left as ``query.jpg``."""
     cameras = list(files.videos)
     near, far = cameras[0], cameras[-1]
     right, page = 0, out / "search.html"
@@ -113,6 +113,7 @@ def _search(
         answer = search(crop, gallery, embedder, camera=near)
         if right == 0:
             write_page(page, answer, gallery)
+            (out / "query.jpg").write_bytes(encode(crop))
         right += _answers(answer, truth[near]) == identity
         if i + 1 == QUERIES:
             break

@@ -14,6 +14,9 @@ from storage import Appearance, Gallery
 from .annotate import colour
 from .outputs import iso
 
+DATED = 365 * 86_400.0
+"""UTC in seconds from which a time has a date."""
+
 FAR = 80
 """Height in pixels below which a picture is shown with its own pixels, not smoothed."""
 
@@ -67,8 +70,24 @@ def css_colour(identity: int) -> str:
     return f"#{r:02x}{g:02x}{b:02x}"
 
 
+def has_date(time: float) -> bool:
+    """Whether it is of the calendar: recordings without a start begin at second 0."""
+    return time >= DATED
+
+
+def clock(time: float) -> str:
+    """Hour, minute and second: of UTC or, without a date, since the recording began."""
+    if has_date(time):
+        return iso(time)[11:19]
+    minutes, seconds = divmod(int(time), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+
+
 def span(first: float, last: float) -> str:
-    """Two times of UTC for people: the day once, and seconds."""
+    """Two times of UTC for people: the day once if there is one, and seconds."""
+    if not has_date(first):
+        start, end = clock(first), clock(last)
+        return start if start == end else f"{start} to {end}"
     a, b = iso(first), iso(last)
     day, start = a[:10], a[11:19]
     end = b[11:19] if b[:10] == day else b[:19].replace("T", " ")

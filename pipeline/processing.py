@@ -35,7 +35,8 @@ class CameraResult:
 
     Args:
         frames: committed in all. lost: missing or damaged. done: whether it was read to its end.
-        failure: why it could not be, if it failed.
+        failure: why it could not be, if it failed. read_before: whether an earlier run had read it
+            to its end, so that this one did not.
     """
 
     camera: str
@@ -44,6 +45,7 @@ class CameraResult:
     lost: int
     done: bool
     failure: str | None = None
+    read_before: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def process(
             )
         report = _write(folder, opened, runs, linked, save_video)
     cameras = tuple(
-        CameraResult(r.camera, r.session.id, r.position, r.lost, r.done, r.failure) for r in runs
+        CameraResult(r.camera, r.session.id, r.position, r.lost, r.done, r.failure, r.read_before)
+        for r in runs
     )
     return Result(tuple(linked), cameras, engine.tally, perf_counter() - started, folder, report)
 

@@ -28,6 +28,9 @@ CROP_SHAPE = (1.2, 6.0)
 SURE = 0.5
 """The detector's score from which a person in a query picture is taken for one."""
 
+NOTHING = "nothing was compared: the gallery holds nobody who was seen there and then"
+"""Said where no observation passes the limits."""
+
 Box = tuple[float, float, float, float]
 
 
@@ -76,7 +79,8 @@ def search(
 
     Raises:
         QueryError: when the picture can't be read, the box lies outside, nobody is found,
-            several people are and no `box` says who is meant, or the gallery has no such camera.
+            several people are and no `box` says who is meant, the gallery has no such camera, or
+            `after` is later than `before`.
         StorageError: the gallery notes searches, and was opened for reading only.
     """
     return search_many(
@@ -111,6 +115,8 @@ def search_many(
     The gallery is read once for all. Everything else is as in `search`.
     """
     _check_camera(gallery, camera)
+    if after is not None and before is not None and after > before:
+        raise QueryError("nothing is seen after a time and before an earlier one: swap the two")
     crops = []
     for image in images:
         pixels = read_picture(Path(image)) if isinstance(image, str | Path) else image
@@ -225,6 +231,7 @@ def write_page(path: Path, answer: Answer, gallery: Gallery) -> None:
     page = render(
         "search.html",
         known=answer.known,
+        nothing=NOTHING,
         query={
             "picture": data_url(encode(answer.crop)),
             "height": round(answer.height),

@@ -12,12 +12,16 @@ from storage import Gallery
 from .files import write_text
 from .linking import Linked
 from .outputs import iso
-from .pages import css_colour, picture, render, span
+from .pages import clock, css_colour, has_date, picture, render, span
 
-LEFT, RIGHT = 110, 1130
+RIGHT = 1130
+LETTER, LONGEST = 7.0, 30
+"""Pixels that a letter of a camera's name takes at most, and letters of it that are shown."""
 MOST_EVIDENCE = 6
 """Pairs of tracks that a row of the report lists."""
-TICK_STEPS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400, 604800)
+DAY = 86_400
+TICK_STEPS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, DAY, 7 * DAY)
+MOST_TICKS = 10
 
 
 def write_report(path: Path, gallery: Gallery, identities: Sequence[Linked]) -> Path:
@@ -45,7 +49,7 @@ def write_report(path: Path, gallery: Gallery, identities: Sequence[Linked]) -> 
         rows=rows,
         crossing=sum(len(one.cameras) > 1 for one in identities),
         tracks=len(tracks),
-        timeline=_timeline(identities),
+        timeline=_timeline(identities, sorted({s.camera for s in gallery.sessions()})),
         span=span(min(t.first for t in tracks), max(t.last for t in tracks)) if tracks else "",
         model=f"{info.model.name} {info.model.fingerprint}" if info.model else "unknown",
     )
@@ -74,15 +78,15 @@ def _order(one: Linked) -> tuple[int, float, int]:
     return -len(one.cameras), -sum(e.log_odds for e in one.evidence.values()), one.identity
 
 
-def _timeline(identities: Sequence[Linked]) -> dict[str, Any]:
+def _timeline(identities: Sequence[Linked], cameras: Sequence[str]) -> dict[str, Any]:
     """Lanes of cameras; in each, bars of tracks stacked so that they don't overlap."""
     bars = [(t, one.identity) for one in identities for t in one.tracks]
-    if not bars:
-        return {"lanes": [], "ticks": [], "height": 0}
-    start, end = min(t.first for t, _ in bars), max(t.last for t, _ in bars)
-    scale = (RIGHT - LEFT) / max(end - start, 1e-3)
+    start = min((t.first for t, _ in bars), default=0.0)
+    end = max((t.last for t, _ in bars), default=0.0)
+    left = 12 + LETTER * min(LONGEST, max(map(len, cameras), default=0))
+    scale = (RIGHT - left) / max(end - start, 1e-3)
     lanes, y = [], 6.0
-    for camera in sorted({t.camera for t, _ in bars}):
+    for camera in cameras:
         levels: list[float] = []
         drawn = []
         for t, identity in sorted(bars, key=lambda b: b[0].first):
@@ -92,7 +96,7 @@ def _timeline(identities: Sequence[Linked]) -> dict[str, Any]:
             levels[row : row + 1] = [t.last + 3 / scale]
             drawn.append(
                 {
-                    "x": round(LEFT + (t.first - start) * scale, 1),
+                    "x": round(left + (t.first - start) * scale, 1),
                     "width": round(max(3.0, (t.last - t.first) * scale), 1),
                     "y": y + 9 * row,
                     "identity": identity,
@@ -100,13 +104,28 @@ def _timeline(identities: Sequence[Linked]) -> dict[str, Any]:
                     "when": span(t.first, t.last),
                 }
             )
-        lanes.append({"camera": camera, "y": y, "bars": drawn})
-        y += 9 * len(levels) + 12
-    return {"lanes": lanes, "ticks": _ticks(start, end, scale), "height": y + 16}
+        name = camera if len(camera) <= LONGEST else camera[: LONGEST - 1] + "…"
+        lanes.append({"camera": camera, "name": name, "y": y, "bars": drawn})
+        y += 9 * max(1, len(levels)) + 12
+    ticks = _ticks(start, end, left, scale) if bars else []
+    return {"lanes": lanes, "ticks": ticks, "height": y + 16}
 
 
-def _ticks(start: float, end: float, scale: float) -> list[dict[str, Any]]:
-    step = next((s for s in TICK_STEPS if (end - start) / s <= 10), TICK_STEPS[-1])
+def _ticks(start: float, end: float, left: float, scale: float) -> list[dict[str, Any]]:
+    step = next((s for s in TICK_STEPS if (end - start) / s <= MOST_TICKS), TICK_STEPS[-1])
+    while (end - start) / step > MOST_TICKS:
+        step *= 2
     first = math.ceil(start / step) * step
     times = [first + i * step for i in range(int((end - first) // step) + 1)]
-    return [{"x": round(LEFT + (t - start) * scale, 1), "text": iso(t)[11:19]} for t in times]
+    days = has_date(start) and iso(start)[:10] != iso(end)[:10]
+    return [
+        {"x": round(left + (t - start) * scale, 1), "text": _label(t, step) if days else clock(t)}
+        for t in times
+    ]
+
+
+def _label(time: float, step: float) -> str:
+    """A tick of a timeline of several days."""
+    if step >= DAY:
+        return iso(time)[:10]
+    return iso(time)[5 : 16 if step >= 60 else 19].replace("T", " ")

@@ -190,14 +190,19 @@ class CameraRun:
 
 
 class FileRun(CameraRun):
-    """One recording's state in a run, and its reader once it is opened."""
+    """One recording's state in a run, and its reader once it is opened.
+
+    Attributes:
+        done: whether it was read to its end. read_before: whether an earlier run had done so.
+        failure: why it can't be read any further.
+    """
 
     def __init__(
         self, source: Source, session: Session, tracker: Tracker, settings: Settings
     ) -> None:
         super().__init__(source.camera, session, tracker, settings)
         self.source = source
-        self.done = session.state == "done"
+        self.read_before = self.done = session.state == "done"
         self.failure: str | None = None
         if not self.done and session.checkpoint:
             self._restore(json.loads(session.checkpoint))

@@ -181,6 +181,11 @@ class Site(_Strict):
         return {n: c.start.timestamp() for n, c in self.cameras.items() if c.start}
 
     @property
+    def recordings(self) -> dict[str, str]:
+        """The sources of the cameras that have one and are not live."""
+        return {n: c.source for n, c in self.cameras.items() if c.source and not c.is_live}
+
+    @property
     def constraints(self) -> Constraints:
         """What the linker must respect."""
         return Constraints(
@@ -207,8 +212,10 @@ def read_site(path: Path) -> Site:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SiteError(f"site file {path} can't be read: {error}") from error
+    except OSError as error:
+        raise SiteError(f"site file {path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SiteError(f"site file {path} is no text: give the YAML file") from error
     try:
         data = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
@@ -257,6 +264,8 @@ def _check_names(site: Site, path: Path, data: Any) -> None:
 def _said(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return "unknown key"
+    if str(error["type"]).startswith("datetime"):
+        return f"{error['input']!r} is no time: write 2026-01-31T08:00:00Z"
     if error["type"] == "model_type":
         return "should hold keys and values"
     return str(error["msg"]).removeprefix("Value error, ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def find_sources(arguments: Sequence[str], starts: dict[str, float] | None = Non
 
     Raises:
         SourceError: when something is missing, empty, no video or no folder of pictures, or when
-            two sources have one name.
+            two sources have one name, or some have a start and others none.
     """
     sources: dict[str, Source] = {}
     for argument in arguments:
@@ -117,7 +117,21 @@ def find_sources(arguments: Sequence[str], starts: dict[str, float] | None = Non
                     f"name one of them, as in other={file}"
                 )
             sources[name] = open_source(file, name, (starts or {}).get(name, 0.0))
+    if starts:
+        require_one_clock(sources, starts)
     return list(sources.values())
+
+
+def require_one_clock(cameras: Collection[str], dated: Iterable[str]) -> None:
+    """Raises SourceError where some recordings have a date and others none."""
+    known = set(dated)
+    without = [camera for camera in cameras if camera not in known]
+    have = sorted(known.intersection(cameras))
+    if without and have:
+        raise SourceError(
+            f"camera {without[0]} has no start, though {have[0]} has one: give all recordings the "
+            "time of their first frame in the site file, or none"
+        )
 
 
 def open_source(path: Path, camera: str, start: float = 0.0) -> Source:
@@ -127,7 +141,7 @@ def open_source(path: Path, camera: str, start: float = 0.0) -> Source:
         SourceError: when it can't.
     """
     if not os.path.exists(path):
-        raise SourceError(f"no source at {path}: check the path")
+        raise SourceError(f"no source at {path} for camera {camera}: check the path")
     if path.is_dir():
         files = picture_files(path)
         if not files:
@@ -145,11 +159,13 @@ def open_source(path: Path, camera: str, start: float = 0.0) -> Source:
             count = stream.frames or (round(seconds * fps) if seconds else None)
             if next(_decoded(container, None), None) is None:
                 raise SourceError(f"{path}: no frame can be decoded; record or copy it again")
-    except (av.FFmpegError, ValueError) as error:
+    except av.InvalidDataError as error:
         raise SourceError(
             f"{path} is no video that can be read ({_reason(error)}); "
             "a file that was cut off while recording often lacks its index: copy it again"
         ) from error
+    except (av.FFmpegError, ValueError) as error:
+        raise SourceError(f"{path} can't be read ({_reason(error)})") from error
     return Source(camera, path, start, fps, count)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -121,13 +122,20 @@ def stop_on_signal() -> Iterator[Event]:
 
 
 def parse_time(text: str | None) -> float | None:
-    """UTC seconds from ISO 8601 (UTC where no zone is written) or from a number of seconds."""
+    """UTC seconds from ISO 8601 (UTC where no zone is written) or from a number of seconds.
+
+    Four figures may be a year or seconds of a recording without a date, so they are refused; eight
+    are a day.
+    """
     if text is None:
         return None
-    with suppress(ValueError):
-        seconds = float(text)
-        if isfinite(seconds):
-            return seconds
+    if re.fullmatch(r"\d{4}", text):
+        raise CallError(f"{text!r} may be a year: write {text}-01-01 or, for seconds, {text}.0")
+    if not re.fullmatch(r"\d{8}", text):
+        with suppress(ValueError):
+            seconds = float(text)
+            if isfinite(seconds):
+                return seconds
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

@@ -7,7 +7,7 @@ import re
 from .errors import CallError
 
 SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def parse_age(text: str | None) -> float | None:
@@ -32,7 +32,7 @@ def parse_size(text: str | None) -> int | None:
     """
     if text is None:
         return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B?)", text.strip().upper())
-    if match is None or match[2] not in BYTES:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)", text.strip().upper())
+    if match is None:
         raise CallError(f"{text!r} is no size: write 800MB, 50GB or 2TB")
     return round(float(match[1]) * BYTES[match[2]])

@@ -5,7 +5,7 @@ from .asking import Ask, PartSearcher, Question
 from .audit import AuditEntry, AuditLog, AuditProof
 from .backend import Claim
 from .browsing import Browse, Doubt
-from .copying import copy, export, import_
+from .copying import copy, export, import_, read_manifest
 from .cutting import Plan
 from .errors import (
     GalleryClaimed,
@@ -108,6 +108,7 @@ __all__ = [
     "copy",
     "export",
     "import_",
+    "read_manifest",
     "reindex",
     "spread",
 ]

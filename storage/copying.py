@@ -85,7 +85,7 @@ def import_(folder: Path, gallery: Gallery) -> Contents:
         GalleryDamaged: a file is not what the manifest says; the gallery is left empty.
         StorageError: the gallery is not empty.
     """
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     _require_empty(gallery)
     with gallery._database.write() as connection:
         chunks = (
@@ -179,7 +179,13 @@ def _require_empty(gallery: Gallery) -> None:
             )
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What an exported folder says that it holds.
+
+    Raises:
+        NotAGallery: it is no whole export. GalleryTooNew: of a newer nearfar.
+        GalleryDamaged: it doesn't tell of all tables.
+    """
     place = folder / MANIFEST
     try:
         manifest = json.loads(place.read_text(encoding="utf-8"))

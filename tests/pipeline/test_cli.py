@@ -15,7 +15,7 @@ import typer
 
 from pipeline.cli import app
 
-from .conftest import ROOT, Call, Processed, figures
+from .conftest import ROOT, Call, Processed, encode, figures
 
 HEAVY = ("torch", "torchvision", "ultralytics")
 
@@ -105,10 +105,23 @@ def test_what_process_prints(nearfar: Call, clips: dict[str, Path], red_eyes: ob
     assert "identities" in first
     assert second == "open out/report.html"
     assert said.err == ""
-    facts = json.loads(nearfar("process", *clips.values(), "--json").out)
+    again = nearfar("process", *clips.values(), "--json")
+    facts = json.loads(again.out)
     assert facts["frames"] == 0
-    assert facts["cameras"]["hall"] == {"frames": 40, "lost": 0, "failure": None}
+    hall = {"frames": 40, "lost": 0, "failure": None, "read_before": True}
+    assert facts["cameras"]["hall"] == hall
+    assert again.err.count("read to its end by an earlier run") == 2
     assert facts["report"] == "out/report.html"
+
+
+def test_a_camera_that_saw_nobody_is_named(nearfar: Call, red_eyes: object) -> None:
+    encode(Path("gate.mp4"), figures(10))
+    encode(Path("yard.mp4"), figures(10, people=0))
+    said = nearfar("process", "gate.mp4", "yard.mp4")
+    assert said.err.splitlines() == ["nearfar: yard: nobody was seen in 10 frames"]
+    report = Path("out/report.html").read_text()
+    assert "<b>2</b>cameras" in report
+    assert "<title>yard</title>" in report
 
 
 def test_gallery_info(nearfar: Call, processed: Processed) -> None:
@@ -124,3 +137,21 @@ def test_site_check(nearfar: Call) -> None:
     said = nearfar("site", "check", "site.yaml")
     assert said.status == 0
     assert said.out == "site.yaml: 2 cameras, 1 overlaps, 0 travel times\n"
+
+
+def test_site_check_looks_at_the_recordings(nearfar: Call, clips: dict[str, Path]) -> None:
+    site, live = Path("site.yaml"), 'yard: {source: "rtsp://10.0.0.5/x"}'
+    gate, hall = (f"source: {path}" for path in clips.values())
+    dated = "start: 2026-01-31T08:00:00Z"
+    site.write_text(f"cameras: {{gate: {{{gate}, {dated}}}, hall: {{{hall}, {dated}}}, {live}}}\n")
+    assert nearfar("site", "check", "site.yaml").status == 0
+    site.write_text(f"cameras: {{gate: {{{gate}}}, hall: {{{hall}, {dated}}}, {live}}}\n")
+    said = nearfar("site", "check", "site.yaml")
+    assert said.status == 2
+    assert "camera gate has no start, though hall has one" in said.err
+    said = nearfar("process", "--site", "site.yaml", clips["gate"], clips["hall"])
+    assert "camera gate has no start, though hall has one" in said.err
+    site.write_text("cameras: {gate: {source: nofile.mp4}}\n")
+    said = nearfar("site", "check", "site.yaml")
+    assert said.status == 2
+    assert "no source at nofile.mp4 for camera gate" in said.err

@@ -22,7 +22,7 @@ def small(nearfar: Call) -> str:
     """Three tracks on two cameras: identities 1, 1 and 2; each with a picture."""
     with Gallery.open("nearfar.db", create=True) as gallery:
         for at, camera in enumerate(("gate", "hall")):
-            session = gallery.begin_session(camera, camera, camera, 0.0, 10.0)
+            session = gallery.begin_session(camera, camera, camera, 1.0, 10.0)
             for number in range(2 - at):
                 image = np.full((8, 4, 3), 40 * at + number, np.uint8)
                 crop = cv2.imencode(".jpg", image)[1].tobytes()
@@ -163,6 +163,7 @@ def test_export_import_copy(nearfar: Call, small: str) -> None:
         assert nearfar("gallery", "check", place).status == 0
     one_line(nearfar("gallery", "copy", small, "third.db"), 1, "third.db is not empty")
     one_line(nearfar("gallery", "import", "none", "new.db"), 2, "whole export")
+    assert not Path("new.db").exists()
     one_line(nearfar("gallery", "import", "backup", "new.db", "--crops", "out"), 2, "folder or")
 
 
@@ -194,11 +195,11 @@ def test_reindex(nearfar: Call, processed: Processed, tmp_path: Path) -> None:
 
 def test_ages_and_sizes() -> None:
     assert (parse_age("30d"), parse_age("1.5h"), parse_age(None)) == (2_592_000, 5400, None)
-    assert (parse_size("50GB"), parse_size("1.5 mb"), parse_size("7")) == (50 * 10**9, 1500000, 7)
+    assert (parse_size("50GB"), parse_size("1.5 mb"), parse_size("7b")) == (50 * 10**9, 1500000, 7)
     for wrong in ("", "d", "30", "-1d", "30y"):
         with pytest.raises(CallError):
             parse_age(wrong)
-    for wrong in ("", "GB", "-1GB", "5PB", "1e3"):
+    for wrong in ("", "GB", "-1GB", "5PB", "1e3", "5"):
         with pytest.raises(CallError):
             parse_size(wrong)
 

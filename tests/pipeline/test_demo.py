@@ -3,14 +3,13 @@
 import re
 from pathlib import Path
 
-import cv2
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from console.state import Console
-from pipeline.demo import DemoResult, _far_people, _labelled, demo
+from pipeline.demo import DemoResult, demo
 from reid import Embedder
-from samples import SampleFiles, Scene
+from samples import Scene
 from storage import Gallery
 
 from ..console.serving import CHROMIUM, Served, needs_chromium
@@ -49,12 +48,6 @@ def test_the_readme_runs(
     result: DemoResult, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(folder)
-    scene = folder / "demo" / "scene"
-    videos = {c: scene / f"{c}.mp4" for c in Scene().cameras}
-    truth = {c: scene / f"{c}.txt" for c in Scene().cameras}
-    files = SampleFiles(videos, truth, scene / "site.yaml")
-    _, crop = next(_far_people(files, _labelled(truth["far"]), "far"))
-    cv2.imwrite("crop.jpg", crop)
     (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
     printed = capsys.readouterr().out.splitlines()

@@ -125,10 +125,55 @@ def test_names_are_shown_as_they_are(odd: Gallery, embedder: Embedder, tmp_path:
         assert f"person in {ODD}" in [v for _, name, v in page.attributes if name == "alt"]
 
 
+def report_of(folder: Path, embedder: Embedder, tracks: dict[str, tuple[float, float]]) -> str:
+    """The report of a gallery of a track a camera, by when it is first and last seen."""
+    with Gallery.open(folder / "some.db", model=embedder.info, create=True) as gallery:
+        for camera, times in tracks.items():
+            session = gallery.begin_session(camera, "x.mp4", camera, times[0], 10.0)
+            rows = [
+                ObservationRow(i, time, (5.0, 30.0, 45.0, 100.0), 0.9, 2, 0.9, None, None)
+                for i, time in enumerate(times)
+            ]
+            gallery.append(session.id, 2, 0, [TrackUpdate(1, rows)], "done")
+        linked = link_gallery(gallery, embedder.info.calibration, Constraints(), LinkSettings())
+        return write_report(folder / "report.html", gallery, linked).read_text()
+
+
+TICK = re.compile(r'text-anchor="middle">([^<]*)<')
+JANUARY = 1769846400.0
+
+
+@pytest.mark.parametrize(
+    ("hours", "like"),
+    [
+        (0.01, "08:00:05"),
+        (0.5, "08:05:00"),
+        (20, "02-01 00:00"),
+        (5 * 24, "2026-02-03"),
+        (300 * 24, "2026-06-"),
+        (50 * 365 * 24, "2048-"),
+    ],
+)
+def test_each_tick_of_a_timeline_says_something_else(
+    hours: float, like: str, tmp_path: Path, embedder: Embedder
+) -> None:
+    spans = {"gate": (JANUARY, JANUARY + 1), "hall": (JANUARY, JANUARY + 3600 * hours)}
+    ticks = TICK.findall(report_of(tmp_path, embedder, spans))
+    assert any(like in tick for tick in ticks), ticks
+    assert 3 <= len(ticks) <= 11
+    assert len(set(ticks)) == len(ticks)
+
+
+def test_a_recording_without_a_date_shows_none(tmp_path: Path, embedder: Embedder) -> None:
+    page = report_of(tmp_path, embedder, {"gate": (0.0, 4.0), "hall": (30.0, 90_061.0)})
+    assert "1970" not in page
+    assert "00:00:00 to 25:01:01" in page
+
+
 def test_a_report_of_nobody(tmp_path: Path, embedder: Embedder) -> None:
     with Gallery.open(tmp_path / "empty.db", model=embedder.info, create=True) as gallery:
         page = read(write_report(tmp_path / "report.html", gallery, []))
         answer = search(np.full((100, 40, 3), 90, np.uint8), gallery, embedder)
         write_page(tmp_path / "search.html", answer, gallery)
     assert "No person was seen" in page.text
-    assert "nobody in the gallery" in read(tmp_path / "search.html").text
+    assert "nothing was compared" in read(tmp_path / "search.html").text

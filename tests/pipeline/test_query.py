@@ -198,9 +198,14 @@ def test_the_command(nearfar: Call, processed: Processed) -> None:
     said = nearfar(*call, "--top", 1, "--after", "1970-01-01T00:00:00Z", "--before", "99")
     assert said.status == 0
     assert said.out.startswith("query: ")
-    assert f"{seen.camera} 1970-01-01" in said.out
+    assert f"{seen.camera} 00:00:0" in said.out
     said = nearfar(*call, "--after", "2100-01-01")
-    assert "unknown: nobody in the gallery" in said.out
+    assert "unknown: nothing was compared" in said.out
+    said = nearfar(*call, "--after", "2026-01-02", "--before", "20260101")
+    assert (said.status, said.out) == (2, "")
+    assert "swap the two" in said.err
+    said = nearfar(*call, "--after", "2027")
+    assert "write 2027-01-01 or, for seconds, 2027.0" in said.err
 
 
 def test_the_command_with_several_pictures(nearfar: Call, processed: Processed) -> None:

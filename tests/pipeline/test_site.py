@@ -68,13 +68,18 @@ def test_an_empty_file(path: Path, text: str) -> None:
 WRONG = [
     ("cameras:\n  near:\n    sourc: x.mp4\n", 3, "cameras.near.sourc", "unknown key"),
     ("camera:\n  near: {}\n", 1, "camera", "unknown key"),
-    ("cameras:\n  near: {}\n  hall:\n    start: soon\n", 4, "cameras.hall.start", "datetime"),
+    (
+        "cameras:\n  near: {}\n  hall:\n    start: soon\n",
+        4,
+        "cameras.hall.start",
+        "write 2026-01-31T08:00:00Z",
+    ),
     ("cameras:\n  near:\n    native_scale: 0\n", 3, "native_scale", "greater than 0"),
     ("cameras:\n  near:\n    native_scale: .inf\n", 3, "native_scale", "finite"),
     ("cameras:\n  near:\n    input_size: 31\n", 3, "input_size", "greater than or equal to 32"),
     ("cameras:\n  near:\n    input_size: large\n", 3, "input_size", "integer"),
     ("cameras:\n  near: 5\n", 2, "cameras.near", "keys and values"),
-    ("cameras:\n  7:\n    start: soon\n", 3, "cameras.7.start", "datetime"),
+    ("cameras:\n  7:\n    start: soon\n", 3, "cameras.7.start", "write 2026-01-31T08:00:00Z"),
     ("cameras:\n  near: {}\n  a/b: {}\n", 3, "cameras.a/b", "name files"),
     ("cameras:\n  a: {}\noverlaps:\n- [a]\n", 4, "overlaps.0", "two different cameras"),
     ("cameras:\n  a: {}\noverlaps:\n- [a, b]\n", 4, "overlaps", "no camera 'b'"),
@@ -116,8 +121,8 @@ def test_errors_name_line_and_key(path: Path, text: str, line: int, key: str, wo
 def test_files_that_can_not_be_read(path: Path) -> None:
     with pytest.raises(SiteError, match=r"site\.yaml can't be read"):
         read_site(path)
-    with pytest.raises(SiteError, match="can't be read"):
+    with pytest.raises(SiteError, match="can't be read: Is a directory"):
         read_site(path.parent)
     path.write_bytes(b"\xff\xfe\x00c")
-    with pytest.raises(SiteError, match="can't be read"):
+    with pytest.raises(SiteError, match="is no text: give the YAML file"):
         read_site(path)

@@ -67,9 +67,13 @@ def test_two_sources_with_one_name(clips: dict[str, Path], tmp_path: Path) -> No
 
 
 def test_starts_are_kept_by_camera(clips: dict[str, Path]) -> None:
-    gate, hall = find_sources([str(p) for p in clips.values()], {"hall": 1000.5})
-    assert next(gate.frames()).time == 0.0
+    paths = [str(p) for p in clips.values()]
+    gate, hall = find_sources(paths, {"gate": 990.0, "hall": 1000.5, "elsewhere": 7.0})
+    assert next(gate.frames()).time == 990.0
     assert next(hall.frames()).time == 1000.5
+    assert [s.start for s in find_sources(paths)] == [0.0, 0.0]
+    with pytest.raises(SourceError, match="camera gate has no start, though hall has one"):
+        find_sources(paths, {"hall": 1000.5})
 
 
 def test_frames_of_a_video(clips: dict[str, Path]) -> None:
