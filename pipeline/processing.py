@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ def process(
         save_video: also write ``<camera>.mp4`` with boxes and identities; none of a source that
             failed.
         progress: told camera, frames done, frames in all.
-        tell: told in one line when the gallery can't be written, and when it can again.
+        tell: told in one line when the gallery can't be written and when it can again, and of a
+            recording that has the names of two cameras.
         stop: ends the run cleanly when set; what was done is kept and linked.
 
     Raises:
@@ -123,6 +125,7 @@ def process(
         opened = stack.enter_context(
             Gallery.open(gallery, model=model.info, create=True, durable=True)
         )
+        _tell_of_copies(opened, found, tell)
         engine, over = Engine(eyes, model, opened, known, settings), None
         if ray is None:
             runs = engine.run(found, progress, stop, tell)
@@ -160,6 +163,21 @@ def _recordings(site: Site, folder: Path) -> list[str]:
         if camera.is_live:
             raise CallError(f"camera {name} is live: use nearfar watch, or name recordings")
     return [f"{n}={folder / c.source}" for n, c in site.cameras.items() if c.source]
+
+
+def _tell_of_copies(gallery: Gallery, sources: Sequence[Source], tell: Tell) -> None:
+    """Tells of a recording that has two cameras' names: everybody in it is seen by both."""
+    cameras: dict[str, set[str]] = defaultdict(set)
+    for session in gallery.sessions():
+        cameras[session.content].add(session.camera)
+    for source in sources:
+        own = cameras[source.content()]
+        if others := own - {source.camera}:
+            tell(
+                f"{source.path} is the recording of camera {min(others)} too: everybody in it "
+                f"will be in two cameras, {min(others)} and {source.camera}"
+            )
+        own.add(source.camera)
 
 
 def _spare_sources(sources: Sequence[Source], folder: Path) -> None:

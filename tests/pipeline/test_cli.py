@@ -124,6 +124,16 @@ def test_a_camera_that_saw_nobody_is_named(nearfar: Call, red_eyes: object) -> N
     assert "<title>yard</title>" in report
 
 
+def test_one_recording_under_two_names_is_told_of(
+    nearfar: Call, clips: dict[str, Path], red_eyes: object
+) -> None:
+    assert nearfar("process", f"a={clips['gate']}").err == ""
+    said = nearfar("process", f"b={clips['gate']}", f"c={clips['hall']}", f"d={clips['hall']}")
+    first, second = said.err.splitlines()
+    assert "gate.mp4 is the recording of camera a too" in first
+    assert "will be in two cameras, c and d" in second
+
+
 def test_gallery_info(nearfar: Call, processed: Processed) -> None:
     facts = json.loads(nearfar("gallery", "info", processed.gallery, "--json").out)
     assert facts["cameras"] == facts["sessions"] == 2
