@@ -325,7 +325,9 @@ def _lazily(verb: str) -> None:
                 inner = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
                 inner.command(context_settings=HELP)(loaded)
             command = typer.main.get_command(inner)
-            command.main(context.args, prog_name=f"nearfar {verb}", standalone_mode=False)
+            ended = command.main(context.args, prog_name=f"nearfar {verb}", standalone_mode=False)
+            if isinstance(ended, int) and ended:
+                raise typer.Exit(ended)
 
 
 for _verb in ELSEWHERE:

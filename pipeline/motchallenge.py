@@ -11,6 +11,9 @@ from tracker import BoxTable
 
 from .errors import SourceError
 
+MOST = 2**53 - 1
+"""The largest frame or id: larger whole numbers are not told apart."""
+
 PERSON = 1
 """Class of pedestrians in files of nine columns, as of MOT16 and later."""
 
@@ -36,13 +39,19 @@ def read_truth(path: Path) -> BoxTable:
 
     Raises:
         SourceError: with the line, when the file is not of the format or has a person twice in a
-            frame.
+            frame; when none of its boxes counts.
     """
+    rows = _rows(path)
     counted = {
         n: row
-        for n, row in _rows(path).items()
+        for n, row in rows.items()
         if (len(row) < 7 or row[6] != 0) and (len(row) != 9 or row[7] == PERSON)
     }
+    if not counted:
+        raise SourceError(
+            f"truth {path}: none of {len(rows)} boxes counts (the seventh column must not be 0 "
+            f"and, where there are nine, the class in the eighth {PERSON})"
+        )
     _check_once(path, counted)
     return _table(counted)
 
@@ -88,7 +97,7 @@ Rows = Mapping[int, list[float]]
 
 def _rows(path: Path) -> Rows:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise SourceError(f"can't read {path} ({reason}): check the path") from None
@@ -115,10 +124,10 @@ def _wrong(values: list[float]) -> str | None:
         return f"{len(values)} columns instead of 6 to 10"
     if not np.isfinite(values[:7]).all():
         return "a value is not finite"
-    if values[0] < 1 or values[0] != int(values[0]):
+    if not 1 <= values[0] <= MOST or values[0] != int(values[0]):
         return f"frame {values[0]:g} is no whole number from 1"
-    if values[1] != int(values[1]):
-        return f"id {values[1]:g} is no whole number"
+    if abs(values[1]) > MOST or values[1] != int(values[1]):
+        return f"id {values[1]:g} is no whole number up to 2^53"
     if values[4] <= 0 or values[5] <= 0:
         return f"the box is {values[4]:g} x {values[5]:g} px"
     return None

@@ -84,10 +84,17 @@ def _at(trial: Trial, rate: float) -> Trial:
 def _rows(
     matcher: NetworkMatcher, crops: Sequence[Crop], trial: Trial, rates: Sequence[float], run: Run
 ) -> list[RankedRow]:
-    """The gallery for the first query at each rate, with all pictures that a person has."""
+    """The gallery for the first query at each rate, with all pictures that a person has: of its own
+    person those of other cameras, as in a search."""
     query = crops[trial.query[0]]
     gallery = [c for c in crops if c.identity in {crops[i].identity for i in trial.gallery}]
-    gallery = [c for c in gallery if c is not query and camera_rate(c) == 1]
+    gallery = [
+        c
+        for c in gallery
+        if camera_rate(c) == 1
+        and c is not query
+        and (c.identity != query.identity or c.camera != query.camera or c.camera < 0)
+    ]
     rows = []
     for rate in rates:
         order = np.argsort(matcher.distances([query], rate, gallery)[0], kind="stable")[:SHOWN]

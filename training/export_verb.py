@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import onnx
@@ -59,9 +60,14 @@ def export(
         tested, trained = set(split.test), set(split.train)
         unseen[set_name] = [c for c in crops if c.identity in tested]
         seen += [c for c in crops if c.identity in trained]
-    write_onnx(network, facts.recipe, out)
-    describe(out, name, facts, flat_calibration(len(facts.recipe.sizes)))
-    finish(out, unseen, seen if int8 else [])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
+        part = Path(folder) / out.name
+        write_onnx(network, facts.recipe, part)
+        describe(part, name, facts, flat_calibration(len(facts.recipe.sizes)))
+        finish(part, unseen, seen if int8 else [])
+        for file in Path(folder).iterdir():
+            file.replace(out.with_name(file.name))
 
 
 def finish(
@@ -82,11 +88,11 @@ def finish(
         card = measure(embedder, unseen)
         info = replace(info, calibration=card.calibration, figures=card.figures())
         write_info(onnx.load(path), info, path)
-    typer.echo(f"{info.name} {info.fingerprint}: {path}, {path.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"{info.name} {info.fingerprint}: {path.name}, {path.stat().st_size / 1e6:.1f} MB")
     if seen:
         small = path.with_name(path.stem + INT8)
         quantise(path, small, seen)
-        typer.echo(f"in 8 bits: {small}, {small.stat().st_size / 1e6:.1f} MB")
+        typer.echo(f"in 8 bits: {small.name}, {small.stat().st_size / 1e6:.1f} MB")
     if card:
         _tell(card)
     return card

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import torch
@@ -67,8 +68,12 @@ def fit(
     device: torch.device,
     told: Told | None = None,
     extras: Extras | None = None,
+    stop: Event | None = None,
 ) -> None:
     """Trains on all of `crops` into the folder `out`; a finished run is left as it is.
+
+    Args:
+        stop: ends it after a step when set; what was done is kept, and the same call goes on.
 
     Raises:
         TrainingError: when `out` holds a run of other facts.
@@ -79,7 +84,8 @@ def fit(
         or (run.init not in ("auto", begun.init) and with_digest(run.init) != begun.init)
     ):
         raise TrainingError(
-            f"{out} holds a run with other settings; give another --out or remove it"
+            f"{out} holds a run with other settings ({_difference(begun, run)}); give another "
+            "--out or remove it"
         )
     if (out / WEIGHTS).exists():
         return
@@ -91,12 +97,20 @@ def fit(
         raise TrainingError(str(error)) from error
     if trainer.rank == 0:
         begun.write(out)
-    train(trainer, out, told)
-    if trainer.rank == 0:
+    train(trainer, out, told, stop)
+    if trainer.rank == 0 and trainer.step_number == trainer.total:
         from .draw import draw_log  # matplotlib: `nearfar eval` and `export` need none
 
         save_weights(trainer.trained, out / WEIGHTS)
         draw_log(out, out / CURVES)
+
+
+def _difference(begun: Run, run: Run) -> str:
+    """Names of the settings in which two runs differ."""
+    a, b = asdict(begun), asdict(run)
+    names = [name for name in a["recipe"] if a["recipe"][name] != b["recipe"][name]]
+    names += [name for name in a if name not in ("recipe", "init") and a[name] != b[name]]
+    return ", ".join(names) or "init"
 
 
 def _start(trainer: Trainer, init: str) -> str:

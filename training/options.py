@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ Sets = Annotated[
 OneSet = Annotated[str, typer.Argument(metavar="SET", help="name=path of a folder or tar")]
 OneRun = Annotated[Path, typer.Argument(help="folder of a run of nearfar train")]
 Backbone = Annotated[str | None, typer.Option(help="resnet50, resnet18 or resnet18-half")]
-Height = Annotated[int | None, typer.Option(help="of the input in px; half as wide")]
+Height = Annotated[int | None, typer.Option(min=32, help="of the input in px; half as wide")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="over all stages")]
 Persons = Annotated[int | None, typer.Option(min=2, help="people in a batch")]
 Rate = Annotated[float | None, typer.Option(help="peak learning rate")]
@@ -45,6 +46,8 @@ def read_sets(entries: list[str]) -> dict[str, Any]:
         name, equals, path = entry.partition("=")
         if not equals:
             raise TrainingError(f"a set is given as name=path, like market=people; got {entry!r}")
+        if name in sets:
+            raise TrainingError(f"{name} is given twice: put the pictures of the two in one folder")
         sets[name] = read_set(name, Path(path))
     return sets
 
@@ -65,6 +68,11 @@ def recipe_changes(
 
     if name not in RECIPES:
         raise TrainingError(f"unknown recipe {name!r}; choose from {', '.join(RECIPES)}")
+    lr, small = others.get("lr"), others.get("small_until")
+    if lr is not None and not 0 < lr < inf:
+        raise TrainingError(f"a learning rate is a number above 0, got {lr:g}")
+    if small is not None and not RECIPES[name].camera:
+        raise TrainingError("--small-until is for the recipe camera")
     if height:
         others["size"] = (height, height // 2)
     if sizes:

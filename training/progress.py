@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
+from types import FrameType
 
 import torch
 from rich.console import Console
@@ -17,6 +20,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+BESIDE = 70
+"""Columns that all but the losses take."""
+
 
 class EpochBar:
     """Steps, losses of the last epoch and time left; on standard error, on terminals only."""
@@ -25,7 +31,7 @@ class EpochBar:
         console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -44,14 +50,32 @@ class EpochBar:
 
     def update(self, step: int, total: int, row: dict[str, float]) -> None:
         """Moves the bar; `row` is the last epoch's row of the log, empty before there is one."""
-        losses = " ".join(
-            f"{name} {value:.3f}"
-            for name, value in row.items()
-            if name not in ("epoch", "stage", "lr")
-        )
+        losses = {k: v for k, v in row.items() if k not in ("epoch", "stage", "lr")}
+        said = ""
         if row:
-            losses = f"epoch {row['epoch']:.0f} stage {row['stage']:.0f} {losses}"
-        self._progress.update(self._task, completed=step, total=total, losses=losses)
+            each = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+            said = f"epoch {row['epoch']:.0f} stage {row['stage']:.0f} {each}"
+            if len(said) > self._progress.console.width - BESIDE:
+                said = f"epoch {row['epoch']:.0f} loss {sum(losses.values()):.3f}"
+        self._progress.update(self._task, completed=step, total=total, losses=said)
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; the second one ends at once."""
+    stop = Event()
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def first_process() -> bool:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from pickle import UnpicklingError
+from threading import Event
 from typing import Any, Protocol, cast
 
 import torch
@@ -196,11 +197,12 @@ def train(
     trainer: Trainer,
     out: Path,
     progress: Told | None = None,
+    stop: Event | None = None,
 ) -> None:
     """Trains into ``out/state.pt`` and ``out/log.csv``; goes on where an earlier call ended.
 
     Args:
-        out: a folder.
+        out: a folder. stop: ends it after a step when set, with its state kept.
     """
     out.mkdir(parents=True, exist_ok=True)
     state, log = out / STATE, out / LOG
@@ -219,10 +221,14 @@ def train(
             last = {k: float(v) for k, v in rows[-1].items()}
         if progress and first:
             progress(step, trainer.total, last)
-        if first and (time.monotonic() - saved > SAVE_EVERY or step == trainer.total):
+        stopped = stop is not None and stop.is_set()
+        ends = stopped or step == trainer.total
+        if first and (time.monotonic() - saved > SAVE_EVERY or ends):
             _write_log(log, rows)  # before the state: what a log has too much is left out
             trainer.save(state)
             saved = time.monotonic()
+        if stopped:
+            return
 
 
 def _rows_until(log: Path, epoch: int) -> list[dict[str, str]]:

@@ -64,7 +64,8 @@ def train(
         int, typer.Option(help="people to put together from others (recipe camera, --teacher)")
     ] = 0,
     small_until: Annotated[
-        float | None, typer.Option(help="share of the run with small pictures (recipe camera)")
+        float | None,
+        typer.Option(min=0, max=1, help="share of the run with small pictures (recipe camera)"),
     ] = None,
     seed: Seed = 0,
     device: DeviceOption = "auto",
@@ -79,9 +80,9 @@ def train(
     `torchrun --nproc-per-node 2 $(which nearfar) train ...`
     """
     from .fit import Extras, choose_device, fit, full_height, training_crops
-    from .progress import EpochBar, first_process, processes
+    from .progress import EpochBar, first_process, processes, stop_on_signal
     from .recipe import RECIPES
-    from .run import Run
+    from .run import WEIGHTS, Run
 
     changes = recipe_changes(
         recipe,
@@ -108,9 +109,19 @@ def train(
         init=init,
         full_height=full_height(crops),
     )
-    with processes(), EpochBar() as bar:
-        fit(crops, run, out, chosen_device, bar.update, Extras(teacher, rendered, recombined))
-    if first_process():
+    extras = Extras(teacher, rendered, recombined)
+    if ended_before := (out / WEIGHTS).exists():
+        fit(crops, run, out, chosen_device, extras=extras)
+    else:
+        with processes(), stop_on_signal() as stop, EpochBar() as bar:
+            fit(crops, run, out, chosen_device, bar.update, extras, stop)
+    if not (out / WEIGHTS).exists():
+        if first_process():
+            typer.echo("stopped before the end; the same call again goes on from here", err=True)
+        raise typer.Exit(130)
+    if ended_before:
+        typer.echo(f"{out} holds a run that had ended: nothing was trained")
+    elif first_process():
         typer.echo(
             f"{len(crops)} pictures of {len({c.identity for c in crops})} people, "
             f"first weights: {Run.read(out).init}; run in {out}"
@@ -167,6 +178,7 @@ def evaluate(
     )
     result = {"figures": found.figures(), "manifest": made}
     file = out or run / f"eval-{name}-{protocol}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, json.dumps(result, indent=1) + "\n")
     if as_json:
         typer.echo(json.dumps(result, indent=2))

@@ -102,3 +102,26 @@ def test_several_sequences(nearfar: Call) -> None:
     assert facts["b"]["switches"] == facts["mean"]["switches"] == facts["combined"]["switches"] == 1
     assert facts["mean"]["idf1"] == pytest.approx((1 + facts["b"]["idf1"]) / 2)
     assert "combined" in nearfar("evaluate", "tracks", "gt", "out").out
+
+
+@pytest.mark.parametrize("rows", ["", "1,1,10,10,50,100,0\n", "1,1,10,10,50,100,1,-1,-1\n"])
+def test_a_truth_of_which_nothing_counts(nearfar: Call, rows: str) -> None:
+    Path("gt.txt").write_text(rows)
+    Path("found.txt").write_text("1,1,10,10,50,100\n")
+    said = nearfar("evaluate", "tracks", "gt.txt", "found.txt")
+    one_line(said, 2, f"none of {rows.count(chr(10))} boxes counts")
+
+
+@pytest.mark.parametrize("line", ["1,1e19,10,10,50,100", "1,9007199254740993,1,1,5,9"])
+def test_ids_that_can_not_be_told_apart(nearfar: Call, line: str) -> None:
+    Path("gt.txt").write_text(TRUTH)
+    Path("found.txt").write_text(line)
+    one_line(nearfar("evaluate", "tracks", "gt.txt", "found.txt"), 2, "line 1", "up to 2^53")
+    Path("det.txt").write_text("1e30,-1,1,1,5,9\n")
+    said = nearfar("track", "det.txt", "--online", "--out", "out.txt")
+    one_line(said, 2, "frame 1e+30 is no whole number")
+
+
+def test_a_mark_of_the_byte_order_is_no_value(tmp_path: Path) -> None:
+    (tmp_path / "det.txt").write_bytes(b"\xef\xbb\xbf1,-1,1,2,3,4,0.5\r\n")
+    assert read_detections(tmp_path / "det.txt").frames.tolist() == [1]

@@ -1,11 +1,13 @@
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from training import figures
+from training.datasets import Crop
 from training.errors import TrainingError
 
 RANDOM = np.random.default_rng(0)
@@ -148,3 +150,20 @@ def test_what_cannot_be_drawn(draw: Callable[[Path], None], message: str, tmp_pa
     with pytest.raises(TrainingError, match=message):
         draw(tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_ranked_gallery_has_no_picture_of_the_query_by_its_own_camera() -> None:
+    pytest.importorskip("torch")
+    from training.draw import _rows
+    from training.protocol import Trial
+
+    def crop(identity: str, camera: int, grey: int) -> Crop:
+        image = np.full((16, 8, 3), grey, np.uint8)
+        return Crop(image, f"market/all/{identity}", camera, f"{identity}_c{camera}_{grey}.png")
+
+    crops = [crop("1", 1, 10), crop("1", 1, 20), crop("1", 2, 30), crop("2", 1, 40)]
+    matcher = SimpleNamespace(distances=lambda _q, _r, gallery: np.zeros((1, len(gallery))))
+    run, trial = SimpleNamespace(kernel="area"), Trial((2, 3), (0,), (1.0,))
+    (row,) = _rows(matcher, crops, trial, [1.0], run)
+    assert [image[0, 0, 0] for image in row.answers] == [30, 40]
+    assert row.right == [True, False]

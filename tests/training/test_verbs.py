@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +20,12 @@ from typer.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from pipeline.cli import app  # noqa: E402
-from reid import Embedder  # noqa: E402
+from reid import Embedder, ReidError  # noqa: E402
 from reid.network import normalise  # noqa: E402
 from samples import write_people  # noqa: E402
 from training.run import load_network  # noqa: E402
 
+ROOT = Path(__file__).parents[2]
 SMALL = [
     *("--backbone", "resnet18-half", "--height", "64", "--init", "random"),
     *("--sizes", "32,32,32,32", "--persons", "8", "--lr", "1e-3"),
@@ -213,3 +218,70 @@ def test_figures_of_a_run(
     names = {"ranking", "tsne-identity", "tsne-resolution", "cmc", "distances", "masks"}
     assert set(drawn) == names
     assert all(image.shape[0] > 300 and image.std() > 10 for image in drawn.values())
+
+
+def test_a_run_that_had_ended_is_said_to_be_one(
+    folder: Path, run: Path, nearfar: Callable[..., Said]
+) -> None:
+    call = ("train", f"market={folder}", *SMALL, "--no-progressive", "--out", run)
+    before = (run / "weights.safetensors").read_bytes()
+    said = nearfar(*call, "--epochs", 30)
+    assert (said.status, said.out) == (0, f"{run} holds a run that had ended: nothing was trained")
+    said = nearfar(*call, "--epochs", 31, "--seed", 2)
+    assert said.status == 2
+    assert "other settings (epochs, seed)" in said.out
+    assert (run / "weights.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("market={folder}",), "market is given twice"),
+        (("--lr", "nan"), "a number above 0"),
+        (("--lr", "-1"), "a number above 0"),
+        (("--small-until", "0.5"), "for the recipe camera"),
+        (("--height", "7"), "greater than or equal to 32"),
+    ],
+)
+def test_what_can_not_be_trained(
+    folder: Path, nearfar: Callable[..., Said], tmp_path: Path, options: tuple, words: str
+) -> None:
+    own = [o.format(folder=folder) for o in options]
+    said = nearfar("train", f"market={folder}", *own, "--out", tmp_path / "run")
+    assert said.status == 2
+    assert words in said.out
+
+
+def test_an_export_that_fails_leaves_the_file_that_was_there(
+    folder: Path,
+    run: Path,
+    nearfar: Callable[..., Said],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise ReidError("no sense in the distances")
+
+    monkeypatch.setattr("training.export_verb.measure", fails)
+    (tmp_path / "mine.onnx").write_bytes(b"a good one")
+    said = nearfar("export", run, f"market={folder}", "--out", tmp_path / "mine.onnx")
+    assert said.status == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.onnx"]
+    assert (tmp_path / "mine.onnx").read_bytes() == b"a good one"
+
+
+def test_ctrl_c_keeps_what_was_trained(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    call = [sys.executable, "-c", "from pipeline.cli import main; main()", "train"]
+    call += [f"market={folder}", *SMALL, "--no-progressive", "--epochs", "500", "--out", str(out)]
+    ran = subprocess.Popen(call, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    while not (out / "run.json").exists():
+        assert ran.poll() is None
+        time.sleep(0.1)
+    time.sleep(3)
+    ran.send_signal(signal.SIGINT)
+    _, said = ran.communicate(timeout=60)
+    assert ran.returncode == 130
+    assert said.splitlines()[-1].startswith("stopped before the end; the same call")
+    assert (out / "state.pt").exists()
+    assert not (out / "weights.safetensors").exists()
