@@ -272,7 +272,7 @@ def _view(as_json: bool) -> Iterator[_Lines]:
     if as_json or not errors.is_terminal:
         yield _Lines(as_json)
         return
-    with Live(console=errors, auto_refresh=False) as live:
+    with Live(console=errors, auto_refresh=False, vertical_overflow="visible") as live:
         yield _Screen(live)
 
 

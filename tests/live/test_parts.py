@@ -6,12 +6,14 @@ import http.client
 import io
 import os
 import random
+import re
 import socket
 import struct
 import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from urllib.parse import quote
@@ -22,6 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from pipeline.cli_live import _view
 from pipeline.errors import SourceError
 from pipeline.live.address import Address, resolve
 from pipeline.live.camera import Pauses
@@ -235,6 +238,33 @@ def test_the_view_has_a_row_a_camera() -> None:
     lines = [line.split() for line in out.getvalue().splitlines()]
     assert lines[1] == ["gate", "live", "9", "7", "2", "0.1", "s", "0.50", "s", "0"]
     assert lines[2] == ["gate", "silent", "9", "7", "2", "-", "0.50", "s", "0"]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_the_view_keeps_names_and_reasons_however_narrow(
+    width: int, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reason = "10.0.0.5 does not answer on port 554, whoever asks and however long; next try in 60 s"
+    names = [f"hall[bold] {i}" for i in range(12)]
+    cameras = tuple(
+        replace(a_camera(CameraState.UNREACHABLE, None), camera=n, reason=reason) for n in names
+    )
+    out = io.StringIO()
+    console = Console(
+        file=out, width=width, height=10, soft_wrap=True, force_terminal=terminal, color_system=None
+    )
+    health = WatchHealth(cameras, 5.0, 0.1, None, 0, None)
+    if terminal:
+        monkeypatch.setattr("pipeline.cli_live.errors", console)
+        with _view(as_json=False) as view:
+            view.show(health)
+    else:
+        console.print(table(plain(health)["cameras"]))
+    said = out.getvalue()
+    assert all(re.search(rf"^(\x1b\[2K)?{re.escape(n)} +unreachable ", said, re.M) for n in names)
+    assert " ".join(said.split()).count(reason) >= 12
+    assert "…" not in said
 
 
 def test_who_asks_and_goes_away_leaves_no_trace(capfd: pytest.CaptureFixture[str]) -> None:
