@@ -32,6 +32,7 @@ def plain(health: WatchHealth) -> dict[str, Any]:
         "trouble": health.trouble,
         "alerts": health.alerts,
         "held": health.held,
+        "gallery_id": health.gallery_id,
         "gallery": None
         if info is None
         else {

@@ -30,8 +30,8 @@ class WatchHealth:
     Args:
         rate: frames a second that go through the stages. busy: when the worker last came round,
             seconds ago. trouble: why the gallery can't be written now. alerts: raised since the
-            start. gallery: its size when last counted. held: tracks in memory that new ones can
-            be linked to.
+            start. gallery: its size when last counted. gallery_id: see `Gallery.id`.
+            held: tracks in memory that new ones can be linked to.
     """
 
     cameras: tuple[CameraHealth, ...]
@@ -40,6 +40,7 @@ class WatchHealth:
     trouble: str | None
     alerts: int
     gallery: GalleryInfo | None
+    gallery_id: str
     held: int = 0
 
     @property
@@ -109,6 +110,7 @@ class Watch:
     ) -> None:
         self._folder, self._tell = folder, Teller(tell)
         self._failure: Exception | None = None
+        self._gallery_id = gallery.id
         gallery.watchlist.renew(embedding(embedder))
         self._links = Links(gallery, embedder.info, site, self._linker_says)
         receivers = _receivers(site, folder)
@@ -148,6 +150,7 @@ class Watch:
             trouble=seen.trouble or self._links.trouble,
             alerts=self._links.alerts,
             gallery=self._links.info,
+            gallery_id=self._gallery_id,
             held=self._links.held,
         )
 

@@ -205,11 +205,11 @@ def a_camera(state: CameraState, age: float | None) -> CameraHealth:
 @pytest.mark.parametrize(
     ("health", "alive", "ready"),
     [
-        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 0.1, None, 0, None), 200, 200),
-        (WatchHealth((a_camera(CameraState.LIVE, 4.1),), 5.0, 0.1, None, 0, None), 200, 503),
-        (WatchHealth((a_camera(CameraState.SILENT, None),), 5.0, 0.1, None, 0, None), 200, 503),
-        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 0.1, "full", 0, None), 200, 503),
-        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 31.0, None, 0, None), 503, 503),
+        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 0.1, None, 0, None, ""), 200, 200),
+        (WatchHealth((a_camera(CameraState.LIVE, 4.1),), 5.0, 0.1, None, 0, None, ""), 200, 503),
+        (WatchHealth((a_camera(CameraState.SILENT, None),), 5.0, 0.1, None, 0, None, ""), 200, 503),
+        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 0.1, "full", 0, None, ""), 200, 503),
+        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 31.0, None, 0, None, ""), 503, 503),
     ],
 )
 def test_alive_and_ready(health: WatchHealth, alive: int, ready: int) -> None:
@@ -234,7 +234,7 @@ def test_the_view_has_a_row_a_camera() -> None:
     cameras = (a_camera(CameraState.LIVE, 0.1), a_camera(CameraState.SILENT, None))
     out = io.StringIO()
     console = Console(file=out, width=120)
-    console.print(table(plain(WatchHealth(cameras, 5.0, 0.1, None, 0, None))["cameras"]))
+    console.print(table(plain(WatchHealth(cameras, 5.0, 0.1, None, 0, None, ""))["cameras"]))
     lines = [line.split() for line in out.getvalue().splitlines()]
     assert lines[1] == ["gate", "live", "9", "7", "2", "0.1", "s", "0.50", "s", "0"]
     assert lines[2] == ["gate", "silent", "9", "7", "2", "-", "0.50", "s", "0"]
@@ -254,7 +254,7 @@ def test_the_view_keeps_names_and_reasons_however_narrow(
     console = Console(
         file=out, width=width, height=10, soft_wrap=True, force_terminal=terminal, color_system=None
     )
-    health = WatchHealth(cameras, 5.0, 0.1, None, 0, None)
+    health = WatchHealth(cameras, 5.0, 0.1, None, 0, None, "")
     if terminal:
         monkeypatch.setattr("pipeline.cli_live.errors", console)
         with _view(as_json=False) as view:
@@ -273,7 +273,7 @@ def test_who_asks_and_goes_away_leaves_no_trace(capfd: pytest.CaptureFixture[str
     def health() -> WatchHealth:
         asked.set()
         gone.wait(5)
-        return WatchHealth((), 0.0, 0.0, None, 0, None)
+        return WatchHealth((), 0.0, 0.0, None, 0, None, "")
 
     server = HealthServer("127.0.0.1:0", health)
     for text in (b"GET /metrics HTTP/1.1\r\n\r\n", b"GET /met"):
