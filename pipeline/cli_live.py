@@ -123,12 +123,17 @@ def status(
 
         Console(soft_wrap=True).print(table(facts["cameras"]))
         typer.echo(f"{facts['rate']:.1f} frames a second, {facts['alerts']} alerts")
+        sent = facts["messages"]
+        if sent["waiting"] or sent["given_up"]:
+            typer.echo(f"{sent['waiting']} alerts wait to be sent, {sent['given_up']} given up")
         if facts["gallery"]:
             held = facts["gallery"]
             typer.echo(
                 f"gallery: {held['identities']} identities, {held['observations']} observations, "
                 f"{held['bytes'] / 1e6:.1f} MB"
             )
+        for receiver, reason in sent["down"].items():
+            say(f"{receiver} is down: {reason}")
         if facts["trouble"]:
             say(facts["trouble"])
     if not facts["ready"]:
@@ -279,10 +284,10 @@ def _view(as_json: bool) -> Iterator[_Lines]:
 def _sentence(event: dict[str, Any]) -> str:
     """An event in words."""
     kind = event["event"]
-    if kind in ("camera", "node"):
+    if kind in ("camera", "node", "receiver"):
         where = f" (node {event['node']})" if kind == "camera" and "node" in event else ""
         reason = f": {event['reason']}" if event["reason"] else ""
-        who = event["camera"] if kind == "camera" else f"node {event['node']}"
+        who = f"node {event['node']}" if kind == "node" else event[kind]
         return f"{who} is {event['state']}{where}{reason}"
     if kind == "alert":
         return (

@@ -32,6 +32,7 @@ def plain(health: WatchHealth) -> dict[str, Any]:
         "trouble": health.trouble,
         "alerts": health.alerts,
         "held": health.held,
+        "messages": asdict(health.messages),
         "gallery_id": health.gallery_id,
         "gallery": None
         if info is None
@@ -91,11 +92,16 @@ def prometheus(health: WatchHealth) -> str:
         for c in health.cameras
         if c.node
     ]
+    if health.messages.down:
+        lines += _head("nearfar_receiver_down", "gauge", "1 for a receiver of alerts that is down.")
+    lines += [f'nearfar_receiver_down{{receiver="{n}"}} 1' for n in health.messages.down]
     info = health.gallery
     room = None if info is None else info.database_bytes + info.crop_bytes
     single: Iterable[tuple[str, str, str, float | None]] = (
         ("inference_rate", "gauge", "Frames a second through the stages.", health.rate),
         ("alerts_total", "counter", "Alerts raised since the start.", health.alerts),
+        ("alerts_waiting", "gauge", "Alerts still to be sent.", health.messages.waiting),
+        ("alerts_given_up", "gauge", "Alerts sent in vain.", health.messages.given_up),
         ("held_tracks", "gauge", "Tracks in memory that new ones link to.", health.held),
         ("gallery_writable", "gauge", "Whether the last write went well.", int(not health.trouble)),
         ("gallery_identities", "gauge", "Identities.", None if info is None else info.identities),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from .address import resolve
 from .broker import Broker
 from .frames import Pictures
 from .links import Links
-from .outbox import Outbox, Receiver, facts
+from .outbox import Messages, Outbox, Receiver, facts
 from .states import CameraHealth, StationHealth
 from .telling import Listener, Teller
 from .watched import Wanted
@@ -31,7 +31,7 @@ class WatchHealth:
         rate: frames a second that go through the stages. busy: when the worker last came round,
             seconds ago. trouble: why the gallery can't be written now. alerts: raised since the
             start. gallery: its size when last counted. gallery_id: see `Gallery.id`.
-            held: tracks in memory that new ones can be linked to.
+            held: tracks in memory that new ones can be linked to. messages: of alerts.
     """
 
     cameras: tuple[CameraHealth, ...]
@@ -42,6 +42,7 @@ class WatchHealth:
     gallery: GalleryInfo | None
     gallery_id: str
     held: int = 0
+    messages: Messages = field(default_factory=Messages)
 
     @property
     def alive(self) -> bool:
@@ -116,7 +117,7 @@ class Watch:
         receivers = _receivers(site, folder)
         self._crew = crew(self._links, self._tell)
         self._crew.start(_wanted(site, folder))
-        self._outbox = Outbox(gallery, receivers)
+        self._outbox = Outbox(gallery, receivers, self._tell)
         self._links.start()
 
     @property
@@ -152,6 +153,7 @@ class Watch:
             gallery=self._links.info,
             gallery_id=self._gallery_id,
             held=self._links.held,
+            messages=self._outbox.messages,
         )
 
     def close(self) -> None:
