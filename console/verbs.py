@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 import socket
 import sys
+from asyncio import CancelledError
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -22,6 +24,9 @@ from .app import LOOPBACK, create_app
 from .errors import ConsoleError
 from .state import Console
 from .users import hash_password
+
+END_SECONDS = 2
+"""How long answers that go on may take when the console ends."""
 
 GalleryOption = Annotated[str, typer.Option("--gallery", help="path or URL of the gallery")]
 
@@ -66,8 +71,19 @@ def serve(
         Thread(target=_warm, args=(opened,), daemon=True).start()
         shown = f"[{host}]" if ":" in host else host
         typer.echo(f"nearfar: open http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends)")
-        config = uvicorn.Config(app, log_level="warning", server_header=False)
-        uvicorn.Server(config).run([listener])
+        config = uvicorn.Config(
+            app, log_level="warning", server_header=False, timeout_graceful_shutdown=END_SECONDS
+        )
+        server = uvicorn.Server(config)
+        app.state.shared.is_over = lambda: server.should_exit
+        logging.getLogger("uvicorn.error").addFilter(_unless_called_off)
+        with suppress(KeyboardInterrupt):
+            server.run([listener])
+
+
+def _unless_called_off(record: logging.LogRecord) -> bool:
+    """Answers that end with the console are no errors."""
+    return not (record.exc_info and isinstance(record.exc_info[1], CancelledError))
 
 
 def _warm(gallery: Gallery) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+import time
 
+import httpx2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from console.state import Console
 from console.users import COOKIE, hash_password
+from reid import Embedder
 from storage import Account, Gallery
 
 from .conftest import OWN, Make, png
+from .serving import Served
 
 PASSWORD = "correct horse battery"
 
@@ -94,6 +99,23 @@ def test_sessions_end(house: TestClient, gallery: Gallery) -> None:
     for value, code in ((cookie, 200), (forged, 401), ("x", 401)):
         answer = house.get("/api/v1/me", headers={"Cookie": f"{COOKIE}={value}"})
         assert answer.status_code == code
+
+
+def test_live_events_end_with_the_account(
+    house: TestClient, gallery: Gallery, embedder: Embedder
+) -> None:
+    sign_in(house, "vie")
+    cookie = {"Cookie": f"{COOKIE}={house.cookies[COOKIE]}"}
+    with Served(Console(gallery, embedder), sign_in=True) as url:
+        events = f"{url}/api/v1/live/events"
+        with httpx2.stream("GET", events, headers=cookie, timeout=20) as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("data: ")
+            gallery.accounts.remove("vie")
+            began = time.monotonic()
+            list(lines)
+            assert time.monotonic() - began < 5
+        assert httpx2.get(events, headers=cookie, timeout=20).status_code == 401
 
 
 def test_sessions_expire(house: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 
 from console.verbs import _listener
 from storage import Gallery
+
+from ..live.places import tcp_place
 
 NEARFAR = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
@@ -54,6 +57,36 @@ def test_the_console_answers_until_it_is_told_to_stop(place: Path) -> None:
     with served(place) as address:
         assert address.startswith("http://127.0.0.1:")
         assert "Search with a picture" in httpx2.get(address, timeout=20).text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("hangs", [False, True])
+def test_the_console_ends_while_somebody_looks(place: Path, number: int, hangs: bool) -> None:
+    with tcp_place(None) as silent:
+        command = [*NEARFAR, "serve", "--gallery", str(place), "--port", "0"]
+        command += ["--watch", f"127.0.0.1:{silent}" if hangs else "none"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        with subprocess.Popen(command, text=True, env=env, **pipes) as running:
+            assert running.stdout is not None
+            assert running.stderr is not None
+            try:
+                address = running.stdout.readline().split()[2]
+                events = f"{address}/api/v1/live/events"
+                with httpx2.stream("GET", events, timeout=20) as stream:
+                    if not hangs:
+                        assert next(stream.iter_lines()).startswith("data: ")
+                    began = time.monotonic()
+                    running.send_signal(number)
+                    status = running.wait(20)
+                    took = time.monotonic() - began
+            finally:
+                running.kill()
+            said = running.stderr.read()
+    assert took < (12 if hangs else 4)
+    assert status in (0, -signal.SIGTERM)
+    assert "Traceback" not in said
+    assert hangs or said == ""
 
 
 def test_the_address_that_is_told_answers_at_once() -> None:
