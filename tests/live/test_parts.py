@@ -27,7 +27,7 @@ from rich.console import Console
 from pipeline.cli_live import _view
 from pipeline.errors import SourceError
 from pipeline.live.address import Address, resolve
-from pipeline.live.camera import Pauses
+from pipeline.live.camera import Pauses, Refused
 from pipeline.live.metrics import plain, table
 from pipeline.live.ring import SLOTS, Ring, new_memory
 from pipeline.live.server import HealthServer
@@ -183,6 +183,16 @@ def test_pauses_grow_to_a_minute(seed: int) -> None:
     assert min(waited[-5:]) >= 48
     pauses.reset()
     assert next(pauses) < 1
+
+
+@given(st.integers(0, 10_000))
+def test_pauses_after_a_wrong_password(seed: int) -> None:
+    pauses = Refused(random.Random(seed))
+    waited = [next(pauses) for _ in range(8)]
+    assert 48 <= waited[0] <= 72
+    assert sum(waited[:4]) > 700, "five tries in twelve minutes at most"
+    assert max(waited) <= 900
+    assert min(waited[-4:]) >= 720
 
 
 def test_the_site_file_of_the_docs_is_one(tmp_path: Path) -> None:

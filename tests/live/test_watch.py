@@ -252,6 +252,20 @@ def test_wrong_addresses_each_in_a_line_and_no_password_anywhere(
     assert len(lines) == 1
 
 
+def test_a_password_that_was_set_right_is_tried_at_once(
+    begin: Begin, tmp_path: Path, plain_clips: dict[str, Path]
+) -> None:
+    secret = tmp_path / "word"
+    secret.write_text("wrong")
+    with rtsp_server(FPS, plain_clips, "--user", "u", "--password", "right") as guarded:
+        one = begin(write_site(tmp_path, gate=guarded.url("plain", "u:${file:word}")))
+        one.until(lambda: one.states("gate") == ["wrong password"])
+        secret.write_text("right")
+        one.send(signal.SIGHUP)
+        one.until(one.is_live("gate"), 20)
+        assert one.end()[0] == 0
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
