@@ -143,7 +143,14 @@ def test_other_sites_change_nothing(client: TestClient) -> None:
 
 
 def test_other_names_are_not_answered(client: TestClient) -> None:
-    assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+    for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::2]", "[x"):
+        answer = client.get("/", headers={"Host": host})
+        assert answer.status_code == 400
+        assert answer.text.startswith("this console is known as localhost, 127.0.0.1, [::1]")
+    said = client.get("/", headers={"Host": "cams.example:80"}).text
+    assert ", not as cams.example: start it with --name cams.example if" in said
+    for host in ("localhost:8080", "LOCALHOST", "[::1]:8080", "127.0.0.1"):
+        assert client.get("/", headers={"Host": host}).status_code == 200
 
 
 def test_nobody_is_sent_to_another_site(house: TestClient) -> None:

@@ -38,9 +38,9 @@ def place(gallery: Gallery, tmp_path: Path) -> Path:
 
 
 @contextmanager
-def served(place: Path) -> Iterator[str]:
+def served(place: Path, *options: str) -> Iterator[str]:
     """The address of a console that runs meanwhile."""
-    command = [*NEARFAR, "serve", "--gallery", str(place), "--port", "0"]
+    command = [*NEARFAR, "serve", "--gallery", str(place), "--port", "0", *options]
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as running:
         assert running.stdout is not None
@@ -110,6 +110,32 @@ def test_others_reach_it_only_with_accounts(place: Path) -> None:
     assert refused.returncode == 2
     assert "nearfar users add NAME" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_names_by_which_others_reach_it(place: Path) -> None:
+    nearfar("users", "add", "ada", "--gallery", place, typed=GOOD)
+    names = ("--name", "https://cams.example.org", "--name", "10.0.0.9:8102", "--name", "*.lan")
+    with served(place, "--host", "0.0.0.0", *names) as address:
+        assert address.startswith("http://127.0.0.1:")
+        for host, code in (
+            ("cams.example.org", 200),
+            ("10.0.0.9:8102", 200),
+            ("one.lan", 200),
+            ("example.org", 400),
+        ):
+            answer = httpx2.get(f"{address}/sign-in", headers={"Host": host}, timeout=20)
+            assert answer.status_code == code
+    for wrong in ("https://", "a*b", ""):
+        refused = nearfar("serve", "--gallery", place, "--name", wrong)
+        assert refused.returncode == 2
+        assert f"{wrong!r} is no name" in refused.stderr
+    command = [*NEARFAR, "serve", "--gallery", place, "--port", "0", "--host", "0.0.0.0"]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as running:
+        assert running.stdout is not None
+        said = [running.stdout.readline() for _ in range(2)]
+        running.send_signal(signal.SIGINT)
+    assert "start it with --name" in said[1]
 
 
 def test_what_can_not_be_opened(place: Path) -> None:
