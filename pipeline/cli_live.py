@@ -291,7 +291,7 @@ def _sentence(event: dict[str, Any]) -> str:
         return f"{who} is {event['state']}{where}{reason}"
     if kind == "alert":
         return (
-            f"ALERT {event['wanted']} on {event['camera']} at {event['time']} "
+            f"ALERT {event['wanted']} on {event['camera']} at {event['seen_at']} "
             f"({event['log_odds']:.1f} nats, track {event['track']})"
         )
     if kind == "start":

@@ -165,7 +165,8 @@ class Watch:
     def _linker_says(self, news: Alert | Exception) -> None:
         if isinstance(news, Alert):
             self._outbox.wake.set()
-            self._tell({"event": "alert", **facts(news)})
+            told = facts(news)
+            self._tell({"event": "alert", "seen_at": told.pop("time"), **told})
         elif isinstance(news, StorageError) and not isinstance(news, GalleryModelMismatch):
             self._tell.rarely("gallery", "link", str(news))
         else:

@@ -346,6 +346,9 @@ def test_a_watch_that_knows_whom_to_look_for(tmp_path: Path) -> None:
     assert [c["wanted"] for c in got.contents] == ["red one"]
     assert is_signed(*got.messages[0], b"hook-word-71")
     assert "hook-word-71" not in one.output
+    (alert,) = [e for e in one.events if e["event"] == "alert"]
+    assert (alert["seen_at"], alert["id"]) == (got.contents[0]["time"], got.contents[0]["id"])
+    assert all(isinstance(event["time"], float) for event in one.events)
     said = subprocess.run(
         [*RUN, "list"], env=ENVIRONMENT, cwd=tmp_path, check=True, capture_output=True, text=True
     ).stdout
