@@ -202,6 +202,8 @@ def watchlist_list(gallery: PlaceOption = "nearfar.db", as_json: JsonOption = Fa
         return
     for p in people:
         typer.echo(f"{p.name}: {len(p.looks)} pictures, since {iso(p.added)}")
+    if not people:
+        typer.echo("nobody is looked for")
     for a in alerts:
         trouble = f" ({a.trouble})" if a.trouble else ""
         typer.echo(

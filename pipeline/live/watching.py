@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,7 @@ from typing import Protocol
 from reid import Embedder
 from storage import Alert, Gallery, GalleryInfo, GalleryModelMismatch, StorageError
 
+from ..errors import SourceError
 from ..reindexing import embedding
 from ..site import Site
 from .address import resolve
@@ -174,11 +176,30 @@ class Watch:
 
 
 def _wanted(site: Site, folder: Path) -> Wanted:
-    return {n: (c, resolve(c.source, folder)) for n, c in site.cameras.items() if c.source}
+    found: Wanted = {}
+    for name, camera in site.cameras.items():
+        if camera.source:
+            with _named(f"camera {name}"):
+                found[name] = camera, resolve(camera.source, folder)
+    return found
 
 
 def _receivers(site: Site, folder: Path) -> tuple[Receiver, ...]:
     alerts = site.alerts
-    hook = () if alerts.webhook is None else (Hook.of(alerts.webhook, folder),)
-    broker = () if alerts.mqtt is None else (Broker.of(alerts.mqtt, folder),)
-    return (*hook, *broker)
+    found: list[Receiver] = []
+    if alerts.webhook is not None:
+        with _named("alerts.webhook"):
+            found.append(Hook.of(alerts.webhook, folder))
+    if alerts.mqtt is not None:
+        with _named("alerts.mqtt"):
+            found.append(Broker.of(alerts.mqtt, folder))
+    return tuple(found)
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Says whose address is wrong."""
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError(f"{what}: {error}") from None

@@ -355,6 +355,11 @@ def test_a_watch_that_knows_whom_to_look_for(tmp_path: Path) -> None:
     assert "red one: 4 pictures" in said
     assert "sent" in said
     subprocess.run([*RUN, "remove", "red one"], env=ENVIRONMENT, cwd=tmp_path, check=True)
+    subprocess.run([*RUN, "remove", "nobody"], env=ENVIRONMENT, cwd=tmp_path, check=True)
+    said = subprocess.run(
+        [*RUN, "list"], env=ENVIRONMENT, cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+    assert said.startswith("nobody is looked for\n")
     with Gallery.open(tmp_path / "nearfar.db", read_only=True) as gallery:
-        assert [p.name for p in gallery.watchlist.persons()] == ["nobody"]
+        assert gallery.watchlist.persons() == []
         assert gallery.check() == []

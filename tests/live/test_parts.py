@@ -88,6 +88,8 @@ def test_what_a_query_holds_spoils_no_message(monkeypatch: pytest.MonkeyPatch) -
         ("rtsp://a:${file:nothing}@host/x", "nothing can't be read"),
         ("ftp://a:word-71@host/x", "ftp://"),
         ("rtsp://a:word-71@host:99999999/x", "check host and port"),
+        ("rtsp://", "check host and port"),
+        ("rtsp://a:word-71@/x", "check host and port"),
     ],
 )
 def test_wrong_addresses(source: str, words: str) -> None:
@@ -226,6 +228,11 @@ def test_alive_and_ready(health: WatchHealth, alive: int, ready: int) -> None:
     server = HealthServer("127.0.0.1:0", lambda: health)
     try:
         assert [status(server.port, p) for p in ("/healthz", "/readyz")] == [alive, ready]
+        with socket.create_connection(("127.0.0.1", server.port), 5) as peer:
+            peer.sendall(b"HEAD /healthz HTTP/1.0\r\n\r\n")
+            head = peer.makefile("rb").read()
+        assert head.startswith(b"HTTP/1.0 %d " % alive)
+        assert head.endswith(b"\r\n\r\n"), "no body"
     finally:
         server.close()
 
