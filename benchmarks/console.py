@@ -102,8 +102,8 @@ def one_user(address: str, pictures: list[bytes], searches: int, spent: list[flo
 
 
 @contextmanager
-def watched() -> Iterator[str]:
-    """Where a watch of the cameras seems to listen, each with new frames and ten people in them."""
+def watched(written: str) -> Iterator[str]:
+    """Where a watch of a gallery seems to listen; its cameras have new frames of ten people."""
     frames = Frames()
     rng = np.random.default_rng(1)
     image = cv2.resize(rng.integers(0, 255, (45, 80, 3), np.uint8), (1280, 720))
@@ -121,6 +121,7 @@ def watched() -> Iterator[str]:
         None,
         0,
         None,
+        written,
     )
     server = HealthServer("127.0.0.1:0", lambda: health, frames)
     over = threading.Event()
@@ -173,10 +174,12 @@ def measure(rows: int, people: int, searches: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "gallery.db"
         fill(place, Embedder.load(device="cpu").info, rows, [encode(c) for c in crops])
+        with Gallery.open(place) as gallery:
+            written = gallery.id
         command = [sys.executable, "-u", "-c", SERVE, "serve", "--gallery", str(place)]
         command += ["--port", "0"]
         with (
-            watched() as watch,
+            watched(written) as watch,
             subprocess.Popen(
                 [*command, "--watch", watch], stdout=subprocess.PIPE, text=True, cwd=ROOT
             ) as console,

@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from pipeline.crops import encode
 
 from . import acting, looking, state, watching
-from .context import Administrator, Context, Here, Operator
+from .context import Administrator, Context, Here, Operator, user_of
 from .errors import ConsoleError
 from .looking import Terms
 from .models import (
@@ -222,12 +222,19 @@ def live_frame(here: Here, camera: str, number: Number) -> Response:
 @router.get("/live/events", include_in_schema=False, response_class=EventStream)
 async def live_events(here: Here, request: Request) -> EventStream:
     """Server-sent events: a mark, whenever what `/live` answers has changed; new frames by
-    themselves, as ``frames``."""
+    themselves, as ``frames``. They end with the session, and with the console."""
+
+    def look() -> LiveOut:
+        user_of(request)
+        return here.shared.live.now()
 
     async def events() -> AsyncIterator[str]:
         last = shown = None
-        while not await request.is_disconnected():
-            found = await run_in_threadpool(here.shared.live.now)
+        while not (here.shared.is_over() or await request.is_disconnected()):
+            try:
+                found = await run_in_threadpool(look)
+            except ConsoleError:
+                return
             if (now := watching.mark(found)) != last:
                 last = now
                 yield f"data: {now}\n\n"

@@ -10,7 +10,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pipeline import PipelineError
 from reid import ReidError
@@ -26,12 +25,12 @@ from storage import (
 from . import api, pages
 from .context import Shared
 from .errors import ConsoleError
-from .guard import Headers
+from .guard import Headers, Hosts
 from .state import Console
 from .users import Sessions
 from .watching import Live
 
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Names by which a console that nobody signs in to may be asked, so that no other site's name can
 be made to point at it."""
 
@@ -47,7 +46,7 @@ def create_app(
 
     Args:
         sign_in: whether people must sign in with an account of the gallery.
-        hosts: the names it answers to; ``*`` for all.
+        hosts: the names it answers to; see `guard.Hosts`.
         watch: HOST:PORT at which a `nearfar watch` of the gallery tells of its health.
     """
     app = FastAPI(
@@ -62,7 +61,7 @@ def create_app(
         Sessions(console.gallery.accounts) if sign_in else None,
         Live(console.gallery, watch),
     )
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
+    app.add_middleware(Hosts, names=hosts)
     app.add_middleware(Headers)
     app.include_router(api.router)
     app.include_router(pages.router)

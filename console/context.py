@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Annotated
@@ -25,6 +26,7 @@ class Shared:
 
     Args:
         sessions: None where nobody has to sign in.
+        is_over: whether the console ends, and answers that go on have to.
     """
 
     console: Console
@@ -33,6 +35,7 @@ class Shared:
     uploads: Limit = field(default_factory=lambda: Limit(60, 60.0))
     sign_ins: Limit = field(default_factory=lambda: Limit(5, 60.0))
     looks: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
+    is_over: Callable[[], bool] = lambda: False
     lock: Lock = field(default_factory=Lock)
 
 
@@ -81,6 +84,21 @@ def shared_of(request: Request) -> Shared:
     return shared
 
 
+def user_of(request: Request) -> User:
+    """Who sends a request.
+
+    Raises:
+        ConsoleError: nobody is signed in, or no longer.
+    """
+    shared = shared_of(request)
+    if shared.sessions is None:
+        return User(shared.console.gallery.actor, "administrator")
+    found = shared.sessions.user(request.cookies.get(COOKIE))
+    if found is None:
+        raise ConsoleError("sign in first", 401)
+    return found
+
+
 def context(request: Request) -> Context:
     """The context of a request.
 
@@ -88,14 +106,7 @@ def context(request: Request) -> Context:
         ConsoleError: nobody is signed in, or another site sent it.
     """
     check_origin(request)
-    shared = shared_of(request)
-    if shared.sessions is None:
-        user = User(shared.console.gallery.actor, "administrator")
-    else:
-        found = shared.sessions.user(request.cookies.get(COOKIE))
-        if found is None:
-            raise ConsoleError("sign in first", 401)
-        user = found
+    shared, user = shared_of(request), user_of(request)
     return Context(shared, user, shared.console.gallery.by(user.name))
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from threading import Lock
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import ConsoleError
@@ -47,6 +50,43 @@ class Headers:
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+class Hosts:
+    """Answers to the names that the console is known by alone.
+
+    Args:
+        names: as `host_of` gives them; ``*`` for all, ``*.example.org`` for those within.
+    """
+
+    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
+        self.app, self._names = app, names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            host = host_of(dict(scope["headers"]).get(b"host", b"").decode("latin-1"))
+            if not any(fnmatchcase(host, name) for name in self._names):
+                known = ", ".join(map(bracketed, self._names))
+                line = f"this console is known as {known}"
+                if host:
+                    host = bracketed(host)
+                    line += f", not as {host}: start it with --name {host} if that leads here"
+                await PlainTextResponse(f"{line}\n", 400)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def host_of(place: str) -> str:
+    """The host in an address or a header, without scheme, port and brackets; empty if none."""
+    try:
+        return urlsplit(place if "://" in place else f"//{place}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands in an address."""
+    return f"[{host}]" if ":" in host else host
 
 
 def check_origin(request: Request) -> None:

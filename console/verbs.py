@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 import socket
 import sys
+from asyncio import CancelledError
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -20,8 +22,15 @@ from storage import Account, Gallery, StorageError
 
 from .app import LOOPBACK, create_app
 from .errors import ConsoleError
+from .guard import bracketed, host_of
 from .state import Console
 from .users import hash_password
+
+END_SECONDS = 2
+"""How long answers that go on may take when the console ends."""
+
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Addresses that stand for all of a machine, and where it is reached from itself then."""
 
 GalleryOption = Annotated[str, typer.Option("--gallery", help="path or URL of the gallery")]
 
@@ -47,7 +56,7 @@ def serve(
     On this machine alone nobody signs in. Any other address needs accounts (`nearfar users add`)
     and, in front of it, a proxy that speaks HTTPS; give its name with `--name cameras.example.org`.
     """
-    own = is_loopback(host)
+    own, names = is_loopback(host), [_named(one) for one in name or []]
     model = Embedder.load(embedder, device, threads=1)
     with Gallery.open(gallery, model=model.info) as opened:
         accounts = opened.accounts.every()
@@ -58,16 +67,44 @@ def serve(
             )
         eyes = Detector.load(detector, device) if detector else None
         asked = None if watch == "none" else watch
-        hosts = [*LOOPBACK, *(name or []), *([] if host in ("0.0.0.0", "::") else [host])]
+        hosts = list(dict.fromkeys((*LOOPBACK, *names, *([] if host in EVERYWHERE else [host]))))
         app = create_app(
             Console(opened, model, eyes), sign_in=bool(accounts), hosts=hosts, watch=asked
         )
         listener = _listener(host, port)
         Thread(target=_warm, args=(opened,), daemon=True).start()
-        shown = f"[{host}]" if ":" in host else host
+        shown = bracketed(EVERYWHERE.get(host, host))
         typer.echo(f"nearfar: open http://{shown}:{listener.getsockname()[1]} (Ctrl-C ends)")
-        config = uvicorn.Config(app, log_level="warning", server_header=False)
-        uvicorn.Server(config).run([listener])
+        if host in EVERYWHERE and not names:
+            typer.echo(
+                "nearfar: other machines are not answered yet: start it with --name and the name "
+                "or address by which they reach this one"
+            )
+        config = uvicorn.Config(
+            app, log_level="warning", server_header=False, timeout_graceful_shutdown=END_SECONDS
+        )
+        server = uvicorn.Server(config)
+        app.state.shared.is_over = lambda: server.should_exit
+        logging.getLogger("uvicorn.error").addFilter(_unless_called_off)
+        with suppress(KeyboardInterrupt):
+            server.run([listener])
+
+
+def _named(text: str) -> str:
+    """The host that somebody gives, be it as a whole address.
+
+    Raises:
+        ConsoleError: there is none.
+    """
+    host = host_of(text)
+    if not host or not set(host.removeprefix("*")).isdisjoint("*?[] "):
+        raise ConsoleError(f"{text!r} is no name: write it as in --name cameras.example.org")
+    return host
+
+
+def _unless_called_off(record: logging.LogRecord) -> bool:
+    """Answers that end with the console are no errors."""
+    return not (record.exc_info and isinstance(record.exc_info[1], CancelledError))
 
 
 def _warm(gallery: Gallery) -> None:

@@ -118,7 +118,7 @@ class Live:
         return found
 
     def _look(self) -> LiveOut:
-        status, trouble = _status(self._watch)
+        status, trouble = self._status()
         frames = frames_of(self._watch) if status and self._watch else {}
         people: dict[str, list[LiveSeen]] = defaultdict(list)
         newest = self._gallery.browse.newest(PEOPLE)
@@ -144,6 +144,18 @@ class Live:
             tiles=sorted(tiles, key=lambda tile: tile.camera),
             alerts=alerts[::-1],
         )
+
+    def _status(self) -> tuple[dict[str, Any] | None, str | None]:
+        """What the watch of this gallery says, and what is wrong."""
+        if self._watch is None:
+            return None, None
+        try:
+            status = ask(self._watch)
+        except PipelineError as error:
+            return None, str(error)
+        if status.get("gallery_id") != self._gallery.id:
+            return None, f"the watch at {self._watch} writes another gallery"
+        return status, status.get("trouble") or None
 
 
 def mark(found: LiveOut) -> str:
@@ -187,13 +199,3 @@ def _frame(camera: str, told: dict[str, Any], identities: dict[int, int | None])
             for b in told["boxes"]
         ],
     )
-
-
-def _status(watch: str | None) -> tuple[dict[str, Any] | None, str | None]:
-    if watch is None:
-        return None, None
-    try:
-        status = ask(watch)
-    except PipelineError as error:
-        return None, str(error)
-    return status, status.get("trouble") or None

@@ -91,7 +91,9 @@ def watched(gallery: Gallery, scene: Path, down: str) -> Iterator[str]:
             camera = replace(camera, state=CameraState.UNREACHABLE, reason=reason, age=95.0)
         health.append(camera)
     server = HealthServer(
-        "127.0.0.1:0", lambda: WatchHealth(tuple(health), 30.0, 0.1, None, 0, None), frames
+        "127.0.0.1:0",
+        lambda: WatchHealth(tuple(health), 30.0, 0.1, None, 0, None, gallery.id),
+        frames,
     )
     try:
         yield f"127.0.0.1:{server.port}"

@@ -123,12 +123,17 @@ def status(
 
         Console(soft_wrap=True).print(table(facts["cameras"]))
         typer.echo(f"{facts['rate']:.1f} frames a second, {facts['alerts']} alerts")
+        sent = facts["messages"]
+        if sent["waiting"] or sent["given_up"]:
+            typer.echo(f"{sent['waiting']} alerts wait to be sent, {sent['given_up']} given up")
         if facts["gallery"]:
             held = facts["gallery"]
             typer.echo(
                 f"gallery: {held['identities']} identities, {held['observations']} observations, "
                 f"{held['bytes'] / 1e6:.1f} MB"
             )
+        for receiver, reason in sent["down"].items():
+            say(f"{receiver} is down: {reason}")
         if facts["trouble"]:
             say(facts["trouble"])
     if not facts["ready"]:
@@ -197,6 +202,8 @@ def watchlist_list(gallery: PlaceOption = "nearfar.db", as_json: JsonOption = Fa
         return
     for p in people:
         typer.echo(f"{p.name}: {len(p.looks)} pictures, since {iso(p.added)}")
+    if not people:
+        typer.echo("nobody is looked for")
     for a in alerts:
         trouble = f" ({a.trouble})" if a.trouble else ""
         typer.echo(
@@ -272,21 +279,21 @@ def _view(as_json: bool) -> Iterator[_Lines]:
     if as_json or not errors.is_terminal:
         yield _Lines(as_json)
         return
-    with Live(console=errors, auto_refresh=False) as live:
+    with Live(console=errors, auto_refresh=False, vertical_overflow="visible") as live:
         yield _Screen(live)
 
 
 def _sentence(event: dict[str, Any]) -> str:
     """An event in words."""
     kind = event["event"]
-    if kind in ("camera", "node"):
+    if kind in ("camera", "node", "receiver"):
         where = f" (node {event['node']})" if kind == "camera" and "node" in event else ""
         reason = f": {event['reason']}" if event["reason"] else ""
-        who = event["camera"] if kind == "camera" else f"node {event['node']}"
+        who = f"node {event['node']}" if kind == "node" else event[kind]
         return f"{who} is {event['state']}{where}{reason}"
     if kind == "alert":
         return (
-            f"ALERT {event['wanted']} on {event['camera']} at {event['time']} "
+            f"ALERT {event['wanted']} on {event['camera']} at {event['seen_at']} "
             f"({event['log_odds']:.1f} nats, track {event['track']})"
         )
     if kind == "start":

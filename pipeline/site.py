@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
@@ -98,13 +101,38 @@ class Travel(_Strict):
     seconds: float = Field(ge=0, allow_inf_nan=False)
 
 
+WEBHOOKS, BROKERS = ("http", "https"), ("mqtt", "mqtts")
+"""Schemes of those who are told of alerts."""
+
+
+def has_host(url: str, schemes: Sequence[str]) -> bool:
+    """Whether it is a whole URL of one of the schemes."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _of(schemes: Sequence[str]) -> AfterValidator:
+    """A URL of one of the schemes, as far as it does not stand in a secret."""
+
+    def check(url: str) -> str:
+        filled = re.sub(r"\$\{[^{}]*\}", "1", url)
+        if not url.startswith("${") and not has_host(filled, schemes):
+            raise ValueError("write " + " or ".join(f"{scheme}://HOST" for scheme in schemes))
+        return url
+
+    return AfterValidator(check)
+
+
 class Webhook(_Strict):
     """Where alerts are sent; both may hold ``${NAME}`` and ``${file:PATH}``.
 
     `secret` signs the messages; without one they are not signed.
     """
 
-    url: str
+    url: Annotated[str, _of(WEBHOOKS)]
     secret: str | None = None
 
 
@@ -112,7 +140,7 @@ class Mqtt(_Strict):
     """A broker that is told of alerts: ``mqtt://`` or ``mqtts://``, with ``${NAME}`` and
     ``${file:PATH}`` for its user and password."""
 
-    url: str
+    url: Annotated[str, _of(BROKERS)]
     topic: Annotated[str, AfterValidator(_topic)] = "nearfar/alerts"
 
 

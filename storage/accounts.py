@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -81,13 +80,7 @@ class Accounts:
 
     def session_key(self) -> str:
         """The secret that sessions are signed with, made when it is first asked for."""
-        with self._database.read() as connection:
-            key = settings.read(connection, KEY)
-        if key is None:
-            with self._database.write() as connection:
-                key = settings.read(connection, KEY) or secrets.token_hex(32)
-                settings.write(connection, KEY, key)
-        return key
+        return settings.made_once(self._database, KEY)
 
 
 def _read(connection: Connection) -> list[Account]:

@@ -41,7 +41,7 @@ from .records import (
 )
 from .search import NOTHING
 from .searcher import Searcher
-from .settings import CropPlace, SearchPlace, settle_crops, settle_search
+from .settings import CropPlace, SearchPlace, made_once, settle_crops, settle_search
 from .watchlist import WatchList
 
 
@@ -154,6 +154,15 @@ class Gallery:
     def searched_in(self) -> SearchPlace:
         """Where vectors are compared."""
         return "database" if self._inside else "memory"
+
+    @property
+    def id(self) -> str:
+        """What no other gallery has, copies of this one neither; made when it is first asked for.
+
+        Raises:
+            StorageError: it can't be made now.
+        """
+        return made_once(self._database, "id")
 
     @property
     def actor(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import suppress
 from typing import Literal
 
@@ -74,6 +75,17 @@ def settle_search(database: Database, wanted: SearchPlace | None) -> bool:
 def read(connection: Connection, name: str) -> str | None:
     """A setting; None where it was never set."""
     return connection.scalar(_VALUE, {"name": name})
+
+
+def made_once(database: Database, name: str) -> str:
+    """A random setting, made when it is first asked for."""
+    with database.read() as connection:
+        value = read(connection, name)
+    if value is None:
+        with database.write() as connection:
+            value = read(connection, name) or secrets.token_hex(32)
+            write(connection, name, value)
+    return value
 
 
 def write(connection: Connection, name: str, value: str) -> None:

@@ -233,6 +233,14 @@ class WatchList:
         with self._database.read() as connection:
             return _alerts(connection, table.state == "waiting", table.due <= now)
 
+    def unsent(self) -> tuple[int, int]:
+        """How many alerts' messages wait to be sent, and how many were given up."""
+        state = schema.Alert.state
+        query = select(state, func.count()).where(state != "sent").group_by(state)
+        with self._database.read() as connection:
+            found = dict(connection.execute(query).tuples().all())
+        return found.get("waiting", 0), found.get("given up", 0)
+
     def alerts(self, *, since: float | None = None, last: int | None = None) -> list[Alert]:
         """All alerts, or some of them, oldest first.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote, urlsplit
 
-from ..errors import SourceError
+from ..errors import CallError, SourceError
 
 Kind = Literal["rtsp", "http", "device", "file"]
 
@@ -40,6 +40,18 @@ class Address:
     def masked(self, text: str) -> str:
         """A text with every secret hidden."""
         return masked(text.replace(self.url, self.shown), self.secrets)
+
+
+def split_place(place: str) -> tuple[str, int]:
+    """Host, without brackets, and port of ``HOST:PORT``.
+
+    Raises:
+        CallError: it is none.
+    """
+    host, _, port = place.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or int(port) > 65535:
+        raise CallError(f"{place!r} is no place: write HOST:PORT")
+    return host.strip("[]"), int(port)
 
 
 def masked(text: str, secrets: tuple[str, ...]) -> str:
@@ -78,6 +90,8 @@ def resolve(source: str, folder: Path) -> Address:
     try:
         parts = urlsplit(filled)
         host, port = parts.hostname or "", parts.port
+        if not host:
+            raise ValueError
     except ValueError:
         raise SourceError(f"{scheme}://{HIDDEN} is no address: check host and port") from None
     inside = [v for v in (parts.password, unquote(parts.password or "")) if v]

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import PipelineError
+from .address import split_place
 
 
 def ask(place: str) -> dict[str, Any]:
@@ -19,8 +20,9 @@ def ask(place: str) -> dict[str, Any]:
         place: ``HOST:PORT`` where the watch listens.
 
     Raises:
-        PipelineError: nobody answers there, or something else does.
+        CallError: no such place. PipelineError: nobody answers there, or something else does.
     """
+    split_place(place)
     try:
         with urllib.request.urlopen(f"http://{place}/status", timeout=5) as answer:
             facts = json.load(answer)

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from storage import Alert
 
 from ..errors import CallError, SourceError
-from ..site import Mqtt
+from ..site import BROKERS, Mqtt, has_host
 from .address import HIDDEN, fill
 from .outbox import TIMEOUT
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client
     from paho.mqtt.reasoncodes import ReasonCode
 
-PORTS = {"mqtt": 1883, "mqtts": 8883}
+PORTS = dict(zip(BROKERS, (1883, 8883), strict=True))
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Broker:
 
     url: str = field(repr=False)
     topic: str
+    name = "broker"
 
     @classmethod
     def of(cls, mqtt: Mqtt, folder: Path) -> Broker:
@@ -42,12 +43,7 @@ class Broker:
         except ImportError:
             raise CallError("alerts by MQTT need a package: pip install 'nearfar[mqtt]'") from None
         url, _ = fill(mqtt.url, folder)
-        try:
-            parts = urlsplit(url)
-            known = parts.scheme in PORTS and parts.hostname and (parts.port or 1)
-        except ValueError:
-            known = False
-        if not known:
+        if not has_host(url, BROKERS):
             raise SourceError(f"{HIDDEN} is no broker: write mqtt://HOST or mqtts://HOST")
         return cls(url, mqtt.topic)
 

@@ -60,6 +60,12 @@ class Pauses:
         self._next = self.FIRST
 
 
+class Refused(Pauses):
+    """After a wrong password: many cameras lock an account that is tried five times."""
+
+    FIRST, GROWTH, MOST = 60.0, 2.0, 900.0
+
+
 class LiveCamera:
     """Reads one camera until it is closed, whatever the camera does.
 
@@ -107,6 +113,7 @@ class LiveCamera:
         self._began = 0.0
         self._size: tuple[int, int] | None = None
         self._timeline = Timeline()
+        self._pauses, self._refused = Pauses(), Refused()
         self._memory = new_memory()
         self._ring = Ring(self._memory)
         self._thread = Thread(target=self._run, name=f"camera {camera}", daemon=True)
@@ -170,10 +177,9 @@ class LiveCamera:
                 os.close(self._memory)
 
     def _run(self) -> None:
-        pauses = Pauses()
         while not self._stop.is_set():
             try:
-                cause, words = self._connection(pauses)
+                cause, words = self._connection()
             except Exception as error:  # no process, no memory: the next try may find some
                 cause, words = CameraState.BROKEN, f"no decoder ({type(error).__name__})"
             if self._stop.is_set():
@@ -181,11 +187,11 @@ class LiveCamera:
             if cause is CameraState.ENDED:
                 self._become(cause, words)
                 return
-            pause = next(pauses)
+            pause = next(self._refused if cause is CameraState.WRONG_PASSWORD else self._pauses)
             self._become(cause, f"{words}; next try in {pause:.0f} s" if pause >= 1 else words)
             self._stop.wait(pause)
 
-    def _connection(self, pauses: Pauses) -> tuple[CameraState, str]:
+    def _connection(self) -> tuple[CameraState, str]:
         """One process of the decoder, from its start to its end; what it ended of."""
         child = subprocess.Popen(
             [sys.executable, "-m", "pipeline.live.decoder"],
@@ -202,7 +208,7 @@ class LiveCamera:
         orders = json.dumps({**self._orders, "memory": self._memory}) + "\n"
         try:
             os.write(child.stdin.fileno(), orders.encode())
-            return self._listen(child.stdout.fileno(), pauses)
+            return self._listen(child.stdout.fileno())
         except BrokenPipeError:
             return CameraState.BROKEN, "the decoder ended at once"
         finally:
@@ -212,7 +218,7 @@ class LiveCamera:
             with suppress(subprocess.TimeoutExpired):  # one that the kernel holds is left behind
                 child.wait(END_SECONDS)
 
-    def _listen(self, pipe: int, pauses: Pauses) -> tuple[CameraState, str]:
+    def _listen(self, pipe: int) -> tuple[CameraState, str]:
         """Follows what a decoder says until it ends, hangs or is no longer wanted."""
         with self._lock:
             self._connections += 1
@@ -242,7 +248,8 @@ class LiveCamera:
                 words = f"no picture for {now - heard:.0f} s"
                 return (CameraState.BROKEN if first else CameraState.SILENT), words
             if first and now - first > HEALTHY:
-                pauses.reset()
+                self._pauses.reset()
+                self._refused.reset()
             self._look(now, first is not None, now - started)
         return CameraState.BROKEN, "stopped"
 

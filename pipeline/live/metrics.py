@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rich.cells import cell_len
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -30,6 +32,8 @@ def plain(health: WatchHealth) -> dict[str, Any]:
         "trouble": health.trouble,
         "alerts": health.alerts,
         "held": health.held,
+        "messages": asdict(health.messages),
+        "gallery_id": health.gallery_id,
         "gallery": None
         if info is None
         else {
@@ -88,11 +92,16 @@ def prometheus(health: WatchHealth) -> str:
         for c in health.cameras
         if c.node
     ]
+    if health.messages.down:
+        lines += _head("nearfar_receiver_down", "gauge", "1 for a receiver of alerts that is down.")
+    lines += [f'nearfar_receiver_down{{receiver="{n}"}} 1' for n in health.messages.down]
     info = health.gallery
     room = None if info is None else info.database_bytes + info.crop_bytes
     single: Iterable[tuple[str, str, str, float | None]] = (
         ("inference_rate", "gauge", "Frames a second through the stages.", health.rate),
         ("alerts_total", "counter", "Alerts raised since the start.", health.alerts),
+        ("alerts_waiting", "gauge", "Alerts still to be sent.", health.messages.waiting),
+        ("alerts_given_up", "gauge", "Alerts sent in vain.", health.messages.given_up),
         ("held_tracks", "gauge", "Tracks in memory that new ones link to.", health.held),
         ("gallery_writable", "gauge", "Whether the last write went well.", int(not health.trouble)),
         ("gallery_identities", "gauge", "Identities.", None if info is None else info.identities),
@@ -110,32 +119,39 @@ def prometheus(health: WatchHealth) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(cameras: Sequence[dict[str, Any]]) -> Table:
-    """A row a camera, of `plain`'s values."""
+def table(cameras: Sequence[dict[str, Any]]) -> Group:
+    """A row a camera, of `plain`'s values, as wide as it has to be; reasons stand below, each
+    behind its camera's name, since beside the figures a narrow terminal has no room for them."""
+    heads = ["camera", "state", "frames", "processed", "dropped", "age", "delay", "reopened"]
     nodes = any(c["node"] for c in cameras)
+    rows = [_row(c, nodes) for c in cameras]
     view = Table(box=None, pad_edge=False)
-    view.add_column("camera", no_wrap=True)
-    view.add_column("state", no_wrap=True, min_width=max(map(len, CameraState)))
-    for head in ("frames", "processed", "dropped", "age", "delay", "reopened"):
-        view.add_column(head, justify="right", no_wrap=True)
-    if nodes:
-        view.add_column("node", no_wrap=True)
-    view.add_column("", no_wrap=True, overflow="ellipsis")
-    for c in cameras:
-        state = CameraState(c["state"])
-        view.add_row(
-            c["camera"],
-            Text(state, style=COLOURS.get(state, "red")),
-            str(c["frames"]),
-            str(c["processed"]),
-            str(c["dropped"]),
-            "-" if c["age"] is None else f"{c['age']:.1f} s",
-            "-" if c["delay"] is None else f"{c['delay']:.2f} s",
-            str(c["reconnects"]),
-            *([c["node"] or "-"] if nodes else []),
-            Text(c["reason"], style="dim"),
-        )
-    return view
+    for at, head in enumerate([*heads, "node"] if nodes else heads):
+        width = max(cell_len(head), *map(len, CameraState)) if head == "state" else cell_len(head)
+        width = max([width, *(row[at].cell_len for row in rows)])
+        figures = heads.index("frames") <= at < len(heads)
+        view.add_column(head, justify="right" if figures else "left", no_wrap=True, min_width=width)
+    for row in rows:
+        view.add_row(*row)
+    reasons = [
+        Text(f"{c['camera']}: {c['reason']}", style="dim", no_wrap=False, overflow="fold")
+        for c in cameras
+        if c["reason"]
+    ]
+    return Group(view, *reasons)
+
+
+def _row(camera: dict[str, Any], node: bool) -> list[Text]:
+    state, age, delay = CameraState(camera["state"]), camera["age"], camera["delay"]
+    return [
+        Text(camera["camera"]),
+        Text(state, style=COLOURS.get(state, "red")),
+        *(Text(str(camera[count])) for count in ("frames", "processed", "dropped")),
+        Text("-" if age is None else f"{age:.1f} s"),
+        Text("-" if delay is None else f"{delay:.2f} s"),
+        Text(str(camera["reconnects"])),
+        *([Text(camera["node"] or "-")] if node else []),
+    ]
 
 
 def _head(name: str, kind: str, text: str) -> list[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Any, Protocol
 
 from storage import Alert, Gallery, StorageError
 
 from ..outputs import iso
+from .telling import Listener
 
 TIMEOUT = 5.0
 """Seconds that a receiver may take."""
@@ -22,12 +24,29 @@ GIVE_UP = 3 * 86_400.0
 
 
 class Receiver(Protocol):
-    """Who is told of alerts; two that are equal are one."""
+    """Who is told of alerts; two that are equal are one. `name` is how people are told of it."""
+
+    @property
+    def name(self) -> str: ...
 
     def send(self, alert: Alert, body: bytes) -> str | None:
         """Sends one message; why it did not arrive, None if it did."""
 
     def __hash__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Messages:
+    """Alerts on their way at one moment.
+
+    Args:
+        waiting: to be sent. given_up: after `GIVE_UP`. down: why a receiver did not take the last
+            one it was offered, by its name.
+    """
+
+    waiting: int = 0
+    given_up: int = 0
+    down: Mapping[str, str] = field(default_factory=dict)
 
 
 def facts(alert: Alert) -> dict[str, Any]:
@@ -56,16 +75,28 @@ class Outbox:
 
     An alert has arrived when each receiver has it; who has it already is remembered as long as the
     program runs, so that after a restart one may get it twice.
+
+    Args:
+        tell: told when a receiver goes down, and when it is back.
     """
 
-    def __init__(self, gallery: Gallery, receivers: Sequence[Receiver]) -> None:
+    def __init__(self, gallery: Gallery, receivers: Sequence[Receiver], tell: Listener) -> None:
         self.receivers = tuple(receivers)
         self.wake = Event()
-        self._gallery = gallery
+        self._gallery, self._tell = gallery, tell
+        self._unsent = (0, 0)
+        self._down: dict[str, str] = {}
         self._arrived: dict[int, set[Receiver]] = {}
         self._stop = Event()
         self._thread = Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
+
+    @property
+    def messages(self) -> Messages:
+        """How they are now."""
+        names = {receiver.name for receiver in self.receivers}
+        down = {name: why for name, why in self._down.copy().items() if name in names}
+        return Messages(*self._unsent, down)
 
     def close(self) -> None:
         """Ends the thread; what is not sent stays in the gallery. One that is being sent may take
@@ -79,13 +110,12 @@ class Outbox:
             self.wake.wait(1.0)
             self.wake.clear()
             receivers = self.receivers
-            if not receivers:
-                continue
             try:
-                for alert in self._gallery.watchlist.waiting(time.time()):
+                for alert in self._gallery.watchlist.waiting(time.time()) if receivers else ():
                     if self._stop.is_set():
                         return
                     self._send(receivers, alert)
+                self._unsent = self._gallery.watchlist.unsent()
             except StorageError:
                 continue
 
@@ -110,11 +140,25 @@ class Outbox:
         body = message(alert, self._picture(alert)) if missing else b""
         for receiver in missing:
             trouble = receiver.send(alert, body)
+            self._note(receiver.name, trouble)
             if trouble is None:
                 arrived.add(receiver)
             else:
                 troubles.append(trouble)
         return "; ".join(troubles) or None
+
+    def _note(self, name: str, trouble: str | None) -> None:
+        """Keeps whether a receiver is down, and tells when that changes."""
+        was_down = name in self._down
+        if trouble is None:
+            self._down.pop(name, None)
+        else:
+            self._down[name] = trouble
+        if was_down is (trouble is None):
+            state = "back" if was_down else "down"
+            self._tell(
+                {"event": "receiver", "receiver": name, "state": state, "reason": trouble or ""}
+            )
 
     def _picture(self, alert: Alert) -> bytes | None:
         try:

@@ -11,7 +11,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import CallError, PipelineError
+from ..errors import PipelineError
+from .address import split_place
 from .frames import Pictures, is_loopback
 from .metrics import plain, prometheus
 from .watching import WatchHealth
@@ -35,11 +36,8 @@ class HealthServer:
         frames: Pictures | None = None,
         show: bool | None = None,
     ) -> None:
-        host, colon, port = place.rpartition(":")
-        if not colon or not port.isdecimal() or int(port) > 65535:
-            raise CallError(f"{place!r} is no place to listen: write HOST:PORT")
-
-        private = is_loopback(host.strip("[]"))
+        host, port = split_place(place)
+        private = is_loopback(host)
 
         class Handler(_Handler):
             ask = staticmethod(health)
@@ -47,7 +45,7 @@ class HealthServer:
             anyone = not private
 
         try:
-            self._server = _Server((host.strip("[]"), int(port)), Handler)
+            self._server = _Server((host, port), Handler)
         except OSError as error:
             raise PipelineError(
                 f"can't listen at {place} ({error.strerror}): choose another with --listen"
@@ -94,6 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_error(404)
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -121,4 +122,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)

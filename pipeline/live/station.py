@@ -109,6 +109,7 @@ class Station:
             missing = [
                 absent(name, address.shown, self._reasons.get(name, ""))
                 for name, (_, address) in self._waiting.items()
+                if name not in self._watched
             ]
         now = time.monotonic()
         recent = [n for at, n in list(self._steps) if now - at < RATE_SECONDS]
@@ -170,11 +171,13 @@ class Station:
         gone = [name for name, w in self._watched.items() if wanted.get(name) != w.asked]
         for name in gone:
             self._watched[name].camera.stop()
+        with self._lock:  # before they are removed: at no moment is a wanted camera in neither
+            going_on = self._watched.keys() - gone
+            self._waiting = {n: a for n, a in wanted.items() if n not in going_on}
         for name in gone:
             self._remove(name)
         self._engine.site = Site(cameras={name: camera for name, (camera, _) in wanted.items()})
         with self._lock:
-            self._waiting = {n: a for n, a in wanted.items() if n not in self._watched}
             self._reasons = {n: r for n, r in self._reasons.items() if n in self._waiting}
         self._tried_at = float("-inf")
 

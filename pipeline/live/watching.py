@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from reid import Embedder
 from storage import Alert, Gallery, GalleryInfo, GalleryModelMismatch, StorageError
 
+from ..errors import SourceError
 from ..reindexing import embedding
 from ..site import Site
 from .address import resolve
 from .broker import Broker
 from .frames import Pictures
 from .links import Links
-from .outbox import Outbox, Receiver, facts
+from .outbox import Messages, Outbox, Receiver, facts
 from .states import CameraHealth, StationHealth
 from .telling import Listener, Teller
 from .watched import Wanted
@@ -30,8 +32,8 @@ class WatchHealth:
     Args:
         rate: frames a second that go through the stages. busy: when the worker last came round,
             seconds ago. trouble: why the gallery can't be written now. alerts: raised since the
-            start. gallery: its size when last counted. held: tracks in memory that new ones can
-            be linked to.
+            start. gallery: its size when last counted. gallery_id: see `Gallery.id`.
+            held: tracks in memory that new ones can be linked to. messages: of alerts.
     """
 
     cameras: tuple[CameraHealth, ...]
@@ -40,7 +42,9 @@ class WatchHealth:
     trouble: str | None
     alerts: int
     gallery: GalleryInfo | None
+    gallery_id: str
     held: int = 0
+    messages: Messages = field(default_factory=Messages)
 
     @property
     def alive(self) -> bool:
@@ -109,12 +113,13 @@ class Watch:
     ) -> None:
         self._folder, self._tell = folder, Teller(tell)
         self._failure: Exception | None = None
+        self._gallery_id = gallery.id
         gallery.watchlist.renew(embedding(embedder))
         self._links = Links(gallery, embedder.info, site, self._linker_says)
         receivers = _receivers(site, folder)
         self._crew = crew(self._links, self._tell)
         self._crew.start(_wanted(site, folder))
-        self._outbox = Outbox(gallery, receivers)
+        self._outbox = Outbox(gallery, receivers, self._tell)
         self._links.start()
 
     @property
@@ -148,7 +153,9 @@ class Watch:
             trouble=seen.trouble or self._links.trouble,
             alerts=self._links.alerts,
             gallery=self._links.info,
+            gallery_id=self._gallery_id,
             held=self._links.held,
+            messages=self._outbox.messages,
         )
 
     def close(self) -> None:
@@ -160,7 +167,8 @@ class Watch:
     def _linker_says(self, news: Alert | Exception) -> None:
         if isinstance(news, Alert):
             self._outbox.wake.set()
-            self._tell({"event": "alert", **facts(news)})
+            told = facts(news)
+            self._tell({"event": "alert", "seen_at": told.pop("time"), **told})
         elif isinstance(news, StorageError) and not isinstance(news, GalleryModelMismatch):
             self._tell.rarely("gallery", "link", str(news))
         else:
@@ -168,11 +176,30 @@ class Watch:
 
 
 def _wanted(site: Site, folder: Path) -> Wanted:
-    return {n: (c, resolve(c.source, folder)) for n, c in site.cameras.items() if c.source}
+    found: Wanted = {}
+    for name, camera in site.cameras.items():
+        if camera.source:
+            with _named(f"camera {name}"):
+                found[name] = camera, resolve(camera.source, folder)
+    return found
 
 
 def _receivers(site: Site, folder: Path) -> tuple[Receiver, ...]:
     alerts = site.alerts
-    hook = () if alerts.webhook is None else (Hook.of(alerts.webhook, folder),)
-    broker = () if alerts.mqtt is None else (Broker.of(alerts.mqtt, folder),)
-    return (*hook, *broker)
+    found: list[Receiver] = []
+    if alerts.webhook is not None:
+        with _named("alerts.webhook"):
+            found.append(Hook.of(alerts.webhook, folder))
+    if alerts.mqtt is not None:
+        with _named("alerts.mqtt"):
+            found.append(Broker.of(alerts.mqtt, folder))
+    return tuple(found)
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Says whose address is wrong."""
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError(f"{what}: {error}") from None

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from storage import Alert
 
-from ..site import Webhook
-from .address import fill
+from ..errors import SourceError
+from ..site import WEBHOOKS, Webhook, has_host
+from .address import HIDDEN, fill
 from .outbox import TIMEOUT
 
 
@@ -26,15 +27,18 @@ class Hook:
 
     url: str = field(repr=False)
     key: bytes | None = field(repr=False)
+    name = "webhook"
 
     @classmethod
     def of(cls, webhook: Webhook, folder: Path) -> Hook:
         """The receiver of a site file in `folder`.
 
         Raises:
-            SourceError: a variable or file for a secret is not there.
+            SourceError: no address of a webhook, or a variable or file for a secret is not there.
         """
         url, _ = fill(webhook.url, folder)
+        if not has_host(url, WEBHOOKS):
+            raise SourceError(f"{HIDDEN} is no webhook: write http://HOST or https://HOST")
         if webhook.secret is None:
             return cls(url, None)
         secret, _ = fill(webhook.secret, folder)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+import time
 
+import httpx2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from console.state import Console
 from console.users import COOKIE, hash_password
+from reid import Embedder
 from storage import Account, Gallery
 
 from .conftest import OWN, Make, png
+from .serving import Served
 
 PASSWORD = "correct horse battery"
 
@@ -96,6 +101,23 @@ def test_sessions_end(house: TestClient, gallery: Gallery) -> None:
         assert answer.status_code == code
 
 
+def test_live_events_end_with_the_account(
+    house: TestClient, gallery: Gallery, embedder: Embedder
+) -> None:
+    sign_in(house, "vie")
+    cookie = {"Cookie": f"{COOKIE}={house.cookies[COOKIE]}"}
+    with Served(Console(gallery, embedder), sign_in=True) as url:
+        events = f"{url}/api/v1/live/events"
+        with httpx2.stream("GET", events, headers=cookie, timeout=20) as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("data: ")
+            gallery.accounts.remove("vie")
+            began = time.monotonic()
+            list(lines)
+            assert time.monotonic() - began < 5
+        assert httpx2.get(events, headers=cookie, timeout=20).status_code == 401
+
+
 def test_sessions_expire(house: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     sign_in(house, "vie")
     monkeypatch.setattr("console.users.SESSION_SECONDS", -1)
@@ -121,7 +143,14 @@ def test_other_sites_change_nothing(client: TestClient) -> None:
 
 
 def test_other_names_are_not_answered(client: TestClient) -> None:
-    assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+    for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::2]", "[x"):
+        answer = client.get("/", headers={"Host": host})
+        assert answer.status_code == 400
+        assert answer.text.startswith("this console is known as localhost, 127.0.0.1, [::1]")
+    said = client.get("/", headers={"Host": "cams.example:80"}).text
+    assert ", not as cams.example: start it with --name cams.example if" in said
+    for host in ("localhost:8080", "LOCALHOST", "[::1]:8080", "127.0.0.1"):
+        assert client.get("/", headers={"Host": host}).status_code == 200
 
 
 def test_nobody_is_sent_to_another_site(house: TestClient) -> None:

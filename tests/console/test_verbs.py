@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 
 from console.verbs import _listener
 from storage import Gallery
+
+from ..live.places import tcp_place
 
 NEARFAR = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
@@ -35,9 +38,9 @@ def place(gallery: Gallery, tmp_path: Path) -> Path:
 
 
 @contextmanager
-def served(place: Path) -> Iterator[str]:
+def served(place: Path, *options: str) -> Iterator[str]:
     """The address of a console that runs meanwhile."""
-    command = [*NEARFAR, "serve", "--gallery", str(place), "--port", "0"]
+    command = [*NEARFAR, "serve", "--gallery", str(place), "--port", "0", *options]
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as running:
         assert running.stdout is not None
@@ -54,6 +57,36 @@ def test_the_console_answers_until_it_is_told_to_stop(place: Path) -> None:
     with served(place) as address:
         assert address.startswith("http://127.0.0.1:")
         assert "Search with a picture" in httpx2.get(address, timeout=20).text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("hangs", [False, True])
+def test_the_console_ends_while_somebody_looks(place: Path, number: int, hangs: bool) -> None:
+    with tcp_place(None) as silent:
+        command = [*NEARFAR, "serve", "--gallery", str(place), "--port", "0"]
+        command += ["--watch", f"127.0.0.1:{silent}" if hangs else "none"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        with subprocess.Popen(command, text=True, env=env, **pipes) as running:
+            assert running.stdout is not None
+            assert running.stderr is not None
+            try:
+                address = running.stdout.readline().split()[2]
+                events = f"{address}/api/v1/live/events"
+                with httpx2.stream("GET", events, timeout=20) as stream:
+                    if not hangs:
+                        assert next(stream.iter_lines()).startswith("data: ")
+                    began = time.monotonic()
+                    running.send_signal(number)
+                    status = running.wait(20)
+                    took = time.monotonic() - began
+            finally:
+                running.kill()
+            said = running.stderr.read()
+    assert took < (12 if hangs else 4)
+    assert status in (0, -signal.SIGTERM)
+    assert "Traceback" not in said
+    assert hangs or said == ""
 
 
 def test_the_address_that_is_told_answers_at_once() -> None:
@@ -77,6 +110,32 @@ def test_others_reach_it_only_with_accounts(place: Path) -> None:
     assert refused.returncode == 2
     assert "nearfar users add NAME" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_names_by_which_others_reach_it(place: Path) -> None:
+    nearfar("users", "add", "ada", "--gallery", place, typed=GOOD)
+    names = ("--name", "https://cams.example.org", "--name", "10.0.0.9:8102", "--name", "*.lan")
+    with served(place, "--host", "0.0.0.0", *names) as address:
+        assert address.startswith("http://127.0.0.1:")
+        for host, code in (
+            ("cams.example.org", 200),
+            ("10.0.0.9:8102", 200),
+            ("one.lan", 200),
+            ("example.org", 400),
+        ):
+            answer = httpx2.get(f"{address}/sign-in", headers={"Host": host}, timeout=20)
+            assert answer.status_code == code
+    for wrong in ("https://", "a*b", ""):
+        refused = nearfar("serve", "--gallery", place, "--name", wrong)
+        assert refused.returncode == 2
+        assert f"{wrong!r} is no name" in refused.stderr
+    command = [*NEARFAR, "serve", "--gallery", place, "--port", "0", "--host", "0.0.0.0"]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as running:
+        assert running.stdout is not None
+        said = [running.stdout.readline() for _ in range(2)]
+        running.send_signal(signal.SIGINT)
+    assert "start it with --name" in said[1]
 
 
 def test_what_can_not_be_opened(place: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,9 +64,9 @@ def test_an_alert_is_shown_with_its_picture(client: TestClient, gallery: Gallery
         assert client.get(alert["crop"]).content == gallery.crop(seen.crop)
 
 
-@pytest.fixture
-def watched(gallery: Gallery, embedder: Embedder) -> Iterator[TestClient]:
-    """A console beside a watch whose camera `far` is down."""
+@contextmanager
+def beside_a_watch(gallery: Gallery, embedder: Embedder, written: str) -> Iterator[TestClient]:
+    """A console beside a watch of a gallery, by its id, whose camera `far` is down."""
     near = CameraHealth(
         "near",
         "rtsp://near",
@@ -84,7 +87,7 @@ def watched(gallery: Gallery, embedder: Embedder) -> Iterator[TestClient]:
     )
     reason = "nobody answers at far:554"
     far = replace(near, camera="far", state=CameraState.UNREACHABLE, reason=reason, age=31.0)
-    health = WatchHealth((near, far), 9.5, 0.1, None, 0, None)
+    health = WatchHealth((near, far), 9.5, 0.1, None, 0, None, written)
     frames = Frames()
     frames.plain()
     track = gallery.browse.identity(2).tracks[0]
@@ -92,8 +95,17 @@ def watched(gallery: Gallery, embedder: Embedder) -> Iterator[TestClient]:
     frames.put(Frame("near", 0, 1e9, np.full((480, 640, 3), 90, np.uint8)), boxes)
     server = HealthServer("127.0.0.1:0", lambda: health, frames)
     app = create_app(Console(gallery, embedder), sign_in=False, watch=f"127.0.0.1:{server.port}")
-    yield TestClient(app, base_url="http://127.0.0.1")
-    server.close()
+    try:
+        yield TestClient(app, base_url="http://127.0.0.1")
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def watched(gallery: Gallery, embedder: Embedder) -> Iterator[TestClient]:
+    """A console beside a watch of its gallery."""
+    with beside_a_watch(gallery, embedder, gallery.id) as client:
+        yield client
 
 
 def test_tiles_say_how_cameras_are(watched: TestClient, client: TestClient) -> None:
@@ -134,6 +146,24 @@ def test_tiles_have_the_newest_frame_and_who_is_in_it(
     for path in (gone, "/api/v1/live/far/frames/1", "/api/v1/live/..%2Fstatus/frames/1"):
         assert watched.get(path).status_code == 404
     assert client.get(frame["picture"]).status_code == 404, "no watch"
+
+
+def test_nothing_is_shown_of_a_watch_of_another_gallery(
+    gallery: Gallery, embedder: Embedder, tmp_path: Path
+) -> None:
+    with Gallery.open(tmp_path / "other.db", create=True) as other:
+        written = other.id
+    with beside_a_watch(gallery, embedder, written) as client:
+        found = client.get("/api/v1/live").json()
+        page = client.get("/live").text
+        assert client.get("/api/v1/live/near/frames/1").status_code == 404
+    assert not found["watch"]
+    assert re.fullmatch("the watch at 127.0.0.1:[0-9]+ writes another gallery", found["trouble"])
+    assert found["trouble"] in page
+    for tile in found["tiles"]:
+        assert (tile["state"], tile["reason"], tile["frame"]) == (None, None, None)
+    assert '<svg class="now"' not in page
+    assert "nobody answers" not in page
 
 
 def test_the_mark_changes_with_what_is_shown_alone(gallery: Gallery) -> None:

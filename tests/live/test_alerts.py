@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import QueryError
+from pipeline.errors import QueryError, SiteError, SourceError
 from pipeline.live.alerts import (
     Alarm,
     least_resemblance,
@@ -24,10 +25,10 @@ from pipeline.live.alerts import (
 )
 from pipeline.live.linker import LiveTrack
 from pipeline.live.links import Links
-from pipeline.live.outbox import Outbox, message
+from pipeline.live.outbox import Messages, Outbox, message
 from pipeline.live.wanted import add
 from pipeline.live.webhook import Hook, key_of, signature
-from pipeline.site import Alerts, Site
+from pipeline.site import Alerts, Site, Webhook, read_site
 from reid import Embeddings
 from storage import Alert, Gallery, GalleryFull, ObservationRow, TrackUpdate
 from storage.watchlist import WatchList
@@ -195,18 +196,26 @@ def test_messages_arrive_when_the_receiver_is_back(gallery: Gallery) -> None:
     port = free_port()
     scene = Scene(gallery, Alerts.model_validate({"webhook": {"url": "http://x"}}))
     scene.pass_by(0, "gate", time.time())
-    outbox = Outbox(gallery, [Hook(f"http://127.0.0.1:{port}/?key=word-71", b"key")])
+    told: list[dict[str, Any]] = []
+    outbox = Outbox(gallery, [Hook(f"http://127.0.0.1:{port}/?key=word-71", b"key")], told.append)
     try:
         until(lambda: gallery.watchlist.alerts()[0].attempts >= 2)
         (alert,) = gallery.watchlist.alerts()
         assert alert.state == "waiting"
         assert "can't be reached" in (alert.trouble or "")
         assert "word-71" not in (alert.trouble or "")
+        why = "the receiver can't be reached (Connection refused)"
+        assert told == [
+            {"event": "receiver", "receiver": "webhook", "state": "down", "reason": why}
+        ]
+        until(lambda: outbox.messages == Messages(1, 0, {"webhook": why}))
         with receiver(port, refuse=1) as got:
             until(lambda: gallery.watchlist.alerts()[0].state == "sent")
+            until(lambda: outbox.messages == Messages())
             time.sleep(0.3)
     finally:
         outbox.close()
+    assert [event["state"] for event in told] == ["down", "back"]
     (content,) = got.contents
     headers, body = got.messages[0]
     assert is_signed(headers, body, b"key")
@@ -214,6 +223,22 @@ def test_messages_arrive_when_the_receiver_is_back(gallery: Gallery) -> None:
     assert headers["webhook-id"] == f"alert-{alert.id}"
     assert (content["wanted"], content["camera"]) == ("Anna", "gate")
     assert base64.b64decode(content["picture"]) == gallery.crop(alert.crop or "")
+
+
+@pytest.mark.parametrize(
+    "url", ["example.org/hook", "file:///etc/hostname", "ftp://word-71/x", "http://"]
+)
+def test_addresses_of_webhooks(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text(f"alerts:\n  webhook:\n    url: '{url}'\n")
+    with pytest.raises(SiteError, match=r"line 3: alerts.webhook.url: write http://HOST or https"):
+        read_site(site)
+    monkeypatch.setenv("WHOLE", url)
+    hidden = Webhook(url="${WHOLE}")
+    with pytest.raises(SourceError, match="is no webhook: write http://HOST") as caught:
+        Hook.of(hidden, tmp_path)
+    assert "word-71" not in str(caught.value)
+    assert Webhook(url="https://${HOST}:${PORT}/${file:path}")
 
 
 REDIRECTION = b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"
@@ -250,7 +275,7 @@ def test_a_message_is_not_sent_over_and_over_while_the_gallery_is_full(
     with receiver() as got:
         with monkeypatch.context() as patch:
             patch.setattr(WatchList, "sent", full)
-            outbox = Outbox(gallery, [Hook(f"http://127.0.0.1:{got.port}/", None)])
+            outbox = Outbox(gallery, [Hook(f"http://127.0.0.1:{got.port}/", None)], print)
             until(lambda: len(tries) >= 3)
         until(lambda: gallery.watchlist.alerts()[0].state == "sent")
         outbox.close()
@@ -279,6 +304,11 @@ def a_wanted_one(folder: Path) -> Path:
     return write_units(folder / "gate", access_units(figures(40), FPS))
 
 
+def told_of(watch: WatchProgram) -> list[str]:
+    """What a watch told of its receiver."""
+    return [e["state"] for e in watch.events if e["event"] == "receiver"]
+
+
 def test_a_watch_that_knows_whom_to_look_for(tmp_path: Path) -> None:
     """Pictures by the command line, an alert by a real webhook that is down at first."""
     clip = a_wanted_one(tmp_path)
@@ -299,20 +329,37 @@ def test_a_watch_that_knows_whom_to_look_for(tmp_path: Path) -> None:
             one.until(lambda: any(e["event"] == "alert" for e in one.events))
             with Gallery.open(tmp_path / "nearfar.db", read_only=True) as gallery:
                 until(lambda: gallery.watchlist.alerts()[0].attempts)
+            one.until(lambda: told_of(one) == ["down"])
+            one.until(lambda: one.status()["messages"]["waiting"] == 1)
+            assert "can't be reached" in one.status()["messages"]["down"]["webhook"]
+            assert '\nnearfar_receiver_down{receiver="webhook"} 1\n' in one.get("/metrics")[1]
+            call = [sys.executable, str(WATCHER), "status", f"127.0.0.1:{one.port}"]
+            status = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True)
+            assert "\n1 alerts wait to be sent, 0 given up\n" in status.stdout
+            assert "webhook is down: the receiver can't be reached" in status.stderr
             with receiver(port) as got:
                 until(lambda: got.messages)
+                one.until(lambda: told_of(one) == ["down", "back"])
                 time.sleep(3)
         finally:
             one.end()
     assert [c["wanted"] for c in got.contents] == ["red one"]
     assert is_signed(*got.messages[0], b"hook-word-71")
     assert "hook-word-71" not in one.output
+    (alert,) = [e for e in one.events if e["event"] == "alert"]
+    assert (alert["seen_at"], alert["id"]) == (got.contents[0]["time"], got.contents[0]["id"])
+    assert all(isinstance(event["time"], float) for event in one.events)
     said = subprocess.run(
         [*RUN, "list"], env=ENVIRONMENT, cwd=tmp_path, check=True, capture_output=True, text=True
     ).stdout
     assert "red one: 4 pictures" in said
     assert "sent" in said
     subprocess.run([*RUN, "remove", "red one"], env=ENVIRONMENT, cwd=tmp_path, check=True)
+    subprocess.run([*RUN, "remove", "nobody"], env=ENVIRONMENT, cwd=tmp_path, check=True)
+    said = subprocess.run(
+        [*RUN, "list"], env=ENVIRONMENT, cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+    assert said.startswith("nobody is looked for\n")
     with Gallery.open(tmp_path / "nearfar.db", read_only=True) as gallery:
-        assert [p.name for p in gallery.watchlist.persons()] == ["nobody"]
+        assert gallery.watchlist.persons() == []
         assert gallery.check() == []

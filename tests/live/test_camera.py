@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -181,8 +182,11 @@ def test_passwords(
         for user in ("viewer:${WRONG}", ""):
             wrong = watch(server.url("plain", user))
             wrong.until(wrong.is_(CameraState.WRONG_PASSWORD))
+            assert re.search("; next try in (4[89]|[56].|7[0-2]) s$", wrong.said[-1][1])
             for secret in (PASSWORD, "p%40ss"):
                 assert secret not in repr((wrong.said, wrong.camera.health()))
+        time.sleep(3)
+        assert wrong.camera.health().reconnects == 0, "a camera may lock the account"
         for decoder in decoders_of(os.getpid()):
             for file in ("cmdline", "environ"):
                 assert b"p%40ss" not in Path(f"/proc/{decoder}/{file}").read_bytes()

@@ -19,7 +19,7 @@ from pipeline.live.server import HealthServer
 from pipeline.live.watching import WatchHealth
 
 BOX = (10.0, 20.0, 30.0, 60.0)
-HEALTH = WatchHealth((), 0.0, 0.1, None, 0, None)
+HEALTH = WatchHealth((), 0.0, 0.1, None, 0, None, "")
 
 
 def frame(camera: str = "gate", value: int = 50, width: int = 1280) -> Frame:

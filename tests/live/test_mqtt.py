@@ -91,7 +91,8 @@ def test_alerts_arrive_when_the_broker_is_back(gallery: Gallery, place: Place, w
     place.stop()
     alert = an_alert(gallery)
     assert alert.state == "waiting"
-    outbox = Outbox(gallery, [to(place.port)])
+    told: list[dict[str, Any]] = []
+    outbox = Outbox(gallery, [to(place.port)], told.append)
     try:
         until(lambda: gallery.watchlist.alerts()[0].attempts >= 2)
         (waiting,) = gallery.watchlist.alerts()
@@ -101,6 +102,7 @@ def test_alerts_arrive_when_the_broker_is_back(gallery: Gallery, place: Place, w
         until(lambda: gallery.watchlist.alerts()[0].state == "sent")
     finally:
         outbox.close()
+    assert [(e["receiver"], e["state"]) for e in told] == [("broker", "down"), ("broker", "back")]
     with subscriber(place.port) as got:
         came = got.get(timeout=10)
         with pytest.raises(Empty):
@@ -117,10 +119,12 @@ def test_one_that_is_down_keeps_nothing_from_the_other(
     """A webhook and a broker get each alert once, whichever of them is down."""
     an_alert(gallery)
     with receiver() as got:
-        outbox = Outbox(gallery, [Hook(f"http://127.0.0.1:{got.port}/", None), to(place.port)])
+        hook = Hook(f"http://127.0.0.1:{got.port}/", None)
+        outbox = Outbox(gallery, [hook, to(place.port)], print)
         try:
             until(lambda: got.messages)
             until(lambda: gallery.watchlist.alerts()[0].attempts >= 2)
+            assert list(outbox.messages.down) == ["broker"]
             place.start()
             until(lambda: gallery.watchlist.alerts()[0].state == "sent")
         finally:
@@ -152,13 +156,17 @@ def test_what_keeps_a_message_from_a_broker(gallery: Gallery, place: Place, word
 
 
 def test_addresses_of_brokers(tmp_path: Path, words: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site.yaml"
     for url in ("http://a:word-71@h", "mqtt://", "mqtt://h:99999999", "nothing"):
+        monkeypatch.setenv("WHOLE", url)
         with pytest.raises(SourceError, match="is no broker") as caught:
-            Broker.of(Mqtt(url=url), tmp_path)
-        assert "word-71" not in str(caught.value)
+            Broker.of(Mqtt(url="${WHOLE}"), tmp_path)
+        site.write_text(f"alerts: {{mqtt: {{url: '{url}'}}}}\n")
+        with pytest.raises(SiteError, match=r"alerts\.mqtt\.url: write mqtt") as wrong:
+            read_site(site)
+        assert "word-71" not in f"{caught.value} {wrong.value}"
     with pytest.raises(SourceError, match="no variable NOT_SET"):
         Broker.of(Mqtt(url="mqtt://u:${NOT_SET}@h"), tmp_path)
-    site = tmp_path / "site.yaml"
     site.write_text("alerts: {mqtt: {url: 'mqtt://h', topic: 'all/#'}}\n")
     with pytest.raises(SiteError, match=r"line 1.*topic"):
         read_site(site)

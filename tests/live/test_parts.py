@@ -6,12 +6,14 @@ import http.client
 import io
 import os
 import random
+import re
 import socket
 import struct
 import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from urllib.parse import quote
@@ -22,9 +24,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from pipeline.cli_live import _view
 from pipeline.errors import SourceError
 from pipeline.live.address import Address, resolve
-from pipeline.live.camera import Pauses
+from pipeline.live.camera import Pauses, Refused
 from pipeline.live.metrics import plain, table
 from pipeline.live.ring import SLOTS, Ring, new_memory
 from pipeline.live.server import HealthServer
@@ -85,6 +88,8 @@ def test_what_a_query_holds_spoils_no_message(monkeypatch: pytest.MonkeyPatch) -
         ("rtsp://a:${file:nothing}@host/x", "nothing can't be read"),
         ("ftp://a:word-71@host/x", "ftp://"),
         ("rtsp://a:word-71@host:99999999/x", "check host and port"),
+        ("rtsp://", "check host and port"),
+        ("rtsp://a:word-71@/x", "check host and port"),
     ],
 )
 def test_wrong_addresses(source: str, words: str) -> None:
@@ -182,6 +187,16 @@ def test_pauses_grow_to_a_minute(seed: int) -> None:
     assert next(pauses) < 1
 
 
+@given(st.integers(0, 10_000))
+def test_pauses_after_a_wrong_password(seed: int) -> None:
+    pauses = Refused(random.Random(seed))
+    waited = [next(pauses) for _ in range(8)]
+    assert 48 <= waited[0] <= 72
+    assert sum(waited[:4]) > 700, "five tries in twelve minutes at most"
+    assert max(waited) <= 900
+    assert min(waited[-4:]) >= 720
+
+
 def test_the_site_file_of_the_docs_is_one(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "live.md").read_text()
     (tmp_path / "site.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
@@ -202,17 +217,22 @@ def a_camera(state: CameraState, age: float | None) -> CameraHealth:
 @pytest.mark.parametrize(
     ("health", "alive", "ready"),
     [
-        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 0.1, None, 0, None), 200, 200),
-        (WatchHealth((a_camera(CameraState.LIVE, 4.1),), 5.0, 0.1, None, 0, None), 200, 503),
-        (WatchHealth((a_camera(CameraState.SILENT, None),), 5.0, 0.1, None, 0, None), 200, 503),
-        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 0.1, "full", 0, None), 200, 503),
-        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 31.0, None, 0, None), 503, 503),
+        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 0.1, None, 0, None, ""), 200, 200),
+        (WatchHealth((a_camera(CameraState.LIVE, 4.1),), 5.0, 0.1, None, 0, None, ""), 200, 503),
+        (WatchHealth((a_camera(CameraState.SILENT, None),), 5.0, 0.1, None, 0, None, ""), 200, 503),
+        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 0.1, "full", 0, None, ""), 200, 503),
+        (WatchHealth((a_camera(CameraState.LIVE, 0.1),), 5.0, 31.0, None, 0, None, ""), 503, 503),
     ],
 )
 def test_alive_and_ready(health: WatchHealth, alive: int, ready: int) -> None:
     server = HealthServer("127.0.0.1:0", lambda: health)
     try:
         assert [status(server.port, p) for p in ("/healthz", "/readyz")] == [alive, ready]
+        with socket.create_connection(("127.0.0.1", server.port), 5) as peer:
+            peer.sendall(b"HEAD /healthz HTTP/1.0\r\n\r\n")
+            head = peer.makefile("rb").read()
+        assert head.startswith(b"HTTP/1.0 %d " % alive)
+        assert head.endswith(b"\r\n\r\n"), "no body"
     finally:
         server.close()
 
@@ -231,10 +251,37 @@ def test_the_view_has_a_row_a_camera() -> None:
     cameras = (a_camera(CameraState.LIVE, 0.1), a_camera(CameraState.SILENT, None))
     out = io.StringIO()
     console = Console(file=out, width=120)
-    console.print(table(plain(WatchHealth(cameras, 5.0, 0.1, None, 0, None))["cameras"]))
+    console.print(table(plain(WatchHealth(cameras, 5.0, 0.1, None, 0, None, ""))["cameras"]))
     lines = [line.split() for line in out.getvalue().splitlines()]
     assert lines[1] == ["gate", "live", "9", "7", "2", "0.1", "s", "0.50", "s", "0"]
     assert lines[2] == ["gate", "silent", "9", "7", "2", "-", "0.50", "s", "0"]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_the_view_keeps_names_and_reasons_however_narrow(
+    width: int, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reason = "10.0.0.5 does not answer on port 554, whoever asks and however long; next try in 60 s"
+    names = [f"hall[bold] {i}" for i in range(12)]
+    cameras = tuple(
+        replace(a_camera(CameraState.UNREACHABLE, None), camera=n, reason=reason) for n in names
+    )
+    out = io.StringIO()
+    console = Console(
+        file=out, width=width, height=10, soft_wrap=True, force_terminal=terminal, color_system=None
+    )
+    health = WatchHealth(cameras, 5.0, 0.1, None, 0, None, "")
+    if terminal:
+        monkeypatch.setattr("pipeline.cli_live.errors", console)
+        with _view(as_json=False) as view:
+            view.show(health)
+    else:
+        console.print(table(plain(health)["cameras"]))
+    said = out.getvalue()
+    assert all(re.search(rf"^(\x1b\[2K)?{re.escape(n)} +unreachable ", said, re.M) for n in names)
+    assert " ".join(said.split()).count(reason) >= 12
+    assert "…" not in said
 
 
 def test_who_asks_and_goes_away_leaves_no_trace(capfd: pytest.CaptureFixture[str]) -> None:
@@ -243,7 +290,7 @@ def test_who_asks_and_goes_away_leaves_no_trace(capfd: pytest.CaptureFixture[str
     def health() -> WatchHealth:
         asked.set()
         gone.wait(5)
-        return WatchHealth((), 0.0, 0.0, None, 0, None)
+        return WatchHealth((), 0.0, 0.0, None, 0, None, "")
 
     server = HealthServer("127.0.0.1:0", health)
     for text in (b"GET /metrics HTTP/1.1\r\n\r\n", b"GET /met"):

@@ -114,6 +114,25 @@ def test_many_cameras_are_thinned_alike(tmp_path: Path) -> None:
         one.gallery.close()
 
 
+def test_a_camera_that_is_changed_is_missing_at_no_moment(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watch that seems to have no cameras left would end."""
+    remove, seen = Station._remove, []
+
+    def noted(station: Station, name: str) -> None:
+        remove(station, name)
+        seen.append(sorted(c.camera for c in station.health().cameras))
+
+    monkeypatch.setattr(Station, "_remove", noted)
+    cameras = {n: Camera(source=str(tmp_path / "gate.mp4"), fps=5) for n in ("gate", "new")}
+    here.watch.change(Site(cameras=cameras))
+    here.until(lambda: len(seen) == 2)
+    assert seen[-1] == ["gate", "new"]
+    assert all({"gate", "new"} <= set(names) for names in seen)
+    here.until(lambda: here.processed("gate") and here.processed("new"))
+
+
 def test_bad_frames_of_one_camera_leave_the_others_alone(here: Here) -> None:
     here.until(lambda: here.processed("tall") > 3)
     here.eyes.bad = 200

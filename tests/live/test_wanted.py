@@ -81,7 +81,7 @@ def test_one_of_twelve_is_wanted(tmp_path: Path) -> None:
                     links.put(track, "far", observations)
                 links._round(at)
 
-        outbox = Outbox(gallery, [Hook(f"http://127.0.0.1:{port}/", b"key")])
+        outbox = Outbox(gallery, [Hook(f"http://127.0.0.1:{port}/", b"key")], print)
         try:
             play(0, SCENE.frame_count, 0.0)
             assert len(raised) == 1, raised

@@ -252,12 +252,31 @@ def test_wrong_addresses_each_in_a_line_and_no_password_anywhere(
     assert len(lines) == 1
 
 
+def test_a_password_that_was_set_right_is_tried_at_once(
+    begin: Begin, tmp_path: Path, plain_clips: dict[str, Path]
+) -> None:
+    secret = tmp_path / "word"
+    secret.write_text("wrong")
+    with rtsp_server(FPS, plain_clips, "--user", "u", "--password", "right") as guarded:
+        one = begin(write_site(tmp_path, gate=guarded.url("plain", "u:${file:word}")))
+        one.until(lambda: one.states("gate") == ["wrong password"])
+        secret.write_text("right")
+        one.send(signal.SIGHUP)
+        one.until(one.is_live("gate"), 20)
+        assert one.end()[0] == 0
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("cameras:\n  gate: {source: 'rtsp://a:${NOT_SET}@h/x'}\n", "no variable NOT_SET"),
+        ("cameras:\n  gate: {source: 'rtsp://a:${NO}@h/x'}\n", "camera gate: ${NO}: no variable"),
         ("cameras:\n  gate: {native_scale: 2}\n", "has no camera with a source"),
-        ("cameras:\n  gate: {source: 'ftp://h/x'}\n", "can't be watched"),
+        ("cameras:\n  gate: {source: 'ftp://h/x'}\n", "camera gate: sources of kind ftp"),
+        ("cameras:\n  gate: {source: 'rtsp://'}\n", "camera gate: "),
+        (
+            "cameras:\n  gate: {source: 0}\nalerts:\n  webhook: {url: 'http://${NOT_SET}'}\n",
+            "alerts.webhook: ${NOT_SET}: no variable",
+        ),
         ("cameras:\n  gate: {source: a.mp4, transport: ipx}\n", "transport"),
     ],
 )
@@ -291,10 +310,18 @@ def test_status_of_nobody(tmp_path: Path) -> None:
             (shell, other),
             (nothing, other),
         ):
-            call = [sys.executable, str(WATCHER), "status", f"127.0.0.1:{port}", "--json"]
-            said = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True)
+            said = status_of(f"127.0.0.1:{port}")
             assert said.returncode == 1
             assert words in said.stderr
+    for place in ("foo", "http://127.0.0.1:8320", "127.0.0.1:99999", "127.0.0.1:", ":8320"):
+        said = status_of(place)
+        assert said.returncode == 2
+        assert said.stderr == f"nearfar: {place!r} is no place: write HOST:PORT\n"
+
+
+def status_of(place: str) -> subprocess.CompletedProcess[str]:
+    call = [sys.executable, str(WATCHER), "status", place, "--json"]
+    return subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True)
 
 
 def test_json_lines(begin: Begin, site: Path) -> None:

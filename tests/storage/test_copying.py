@@ -88,6 +88,7 @@ def test_copy(source: Gallery, target: Place) -> None:
     assert found["observation"].rows == source.info().observations
     with Gallery.open(target) as copied:
         same(source, copied)
+        assert source.id == source.id != copied.id
         with pytest.raises(StorageError, match="not empty"):
             storage.copy(source, copied)
 

@@ -78,6 +78,7 @@ def test_the_message_of_an_alert(gallery: Gallery) -> None:
     assert watchlist.waiting(99.0) == []
     (again,) = watchlist.waiting(100.0)
     assert (again.attempts, again.trouble, again.state) == (1, "refused", "waiting")
+    assert watchlist.unsent() == (1, 0)
     watchlist.still_seen(first.id, 75.0)
     assert [a.id for a in watchlist.alerts(since=70.0)] == [first.id]
     assert watchlist.alerts(last=1) == watchlist.alerts()[-1:]
@@ -90,6 +91,7 @@ def test_the_message_of_an_alert(gallery: Gallery) -> None:
     second = watchlist.raise_alert("Anna", track, 80.0, 8.0, 7.0, None, send=True)
     watchlist.failed(second.id, "gone", None)
     assert watchlist.alerts()[-1].state == "given up"
+    assert watchlist.unsent() == (0, 1)
     with pytest.raises(StorageError, match="no track 999"):
         watchlist.raise_alert("Anna", 999, 1.0, 8.0, 7.0, None, send=False)
 
