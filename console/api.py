@@ -156,7 +156,7 @@ def erase(here: Administrator, number: Number, body: EraseIn) -> Removal:
 @router.post("/acts")
 def act(here: Operator, body: Act) -> Done:
     """Does what somebody says of tracks and identities; the answer says how to take it back."""
-    return acting.act(here.gallery, body)
+    return acting.act(here, body)
 
 
 @router.get("/review")

@@ -20,6 +20,7 @@ from storage import (
     GalleryLocked,
     GalleryUnreachable,
     NotStored,
+    Overtaken,
     StorageError,
 )
 
@@ -79,7 +80,7 @@ def code_of(error: Exception) -> int:
     """The HTTP status that an error is answered with."""
     if isinstance(error, ConsoleError):
         return error.code
-    if isinstance(error, GalleryHeld):
+    if isinstance(error, GalleryHeld | Overtaken):
         return 409
     if isinstance(error, GalleryLocked | GalleryUnreachable | GalleryFull):
         return 503

@@ -14,6 +14,7 @@ from storage import Gallery
 
 from .errors import ConsoleError
 from .guard import Limit, check_origin
+from .notes import Notes
 from .state import Console
 from .users import COOKIE, Sessions, User
 from .watching import Live
@@ -30,6 +31,7 @@ class Shared:
     console: Console
     sessions: Sessions | None
     live: Live
+    notes: Notes = field(default_factory=Notes)
     uploads: Limit = field(default_factory=lambda: Limit(60, 60.0))
     sign_ins: Limit = field(default_factory=lambda: Limit(5, 60.0))
     looks: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)

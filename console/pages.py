@@ -194,11 +194,12 @@ def act(
     identity: Annotated[Id | None, Form()] = None,
     others: Annotated[list[Id], Form()] = [],  # noqa: B006
     tracks: Annotated[list[Id], Form()] = [],  # noqa: B006
+    of: Annotated[str | None, Form()] = None,
     back: Annotated[str, Form()] = "",
 ) -> HTMLResponse:
     """Does what somebody says and shows where it leads; from the review, the next link."""
-    wanted = Act(act=act, track=track, identity=identity, others=others, tracks=tracks)
-    done = acting.act(here.gallery, wanted)
+    wanted = Act(act=act, track=track, identity=identity, others=others, tracks=tracks, of=of)
+    done = acting.act(here, wanted)
     notice = {"said": done.said, "undo": done.undo, "back": back}
     number = done.identity if done.identity is not None else identity
     if back == "review" or number is None:

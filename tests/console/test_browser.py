@@ -163,9 +163,9 @@ def test_confirm_split_and_undo(page: Page, url: str, gallery: Gallery) -> None:
     expect(page.get_by_role("status")).to_contain_text("1 tracks are identity")
     assert gallery.browse.identity(4).tracks == gallery.browse.identity(4).tracks[:1]
     page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_role("status")).to_contain_text("now includes")
+    expect(page.get_by_role("status")).to_contain_text("Undone: 1 tracks are identity")
     assert len(gallery.browse.identity(4).tracks) == 2
-    assert [e.action for e in gallery.audit.entries()] == ["confirm", "split", "merge"]
+    assert [e.action for e in gallery.audit.entries()] == ["confirm", "split", "undo"]
 
 
 def test_ten_links_by_keyboard(page: Page, url: str, gallery: Gallery) -> None:
@@ -175,7 +175,7 @@ def test_ten_links_by_keyboard(page: Page, url: str, gallery: Gallery) -> None:
     page.keyboard.press("s")
     expect(page.locator("main")).to_contain_text(f"{left - 1} links to judge")
     page.keyboard.press("u")
-    expect(page.get_by_role("status")).to_contain_text("Nothing is said")
+    expect(page.get_by_role("status")).to_contain_text("Undone: Track")
     page.goto(f"{url}/review")
     for done in range(1, left + 1):
         page.keyboard.press("s")

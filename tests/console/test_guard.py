@@ -169,6 +169,17 @@ def test_addresses_that_can_be_shared(house: TestClient, crops: dict, gallery: G
     assert "send it again" in gone.text
 
 
+def test_only_who_did_it_undoes_it(house: TestClient, gallery: Gallery) -> None:
+    sign_in(house, "ope")
+    body = {"act": "confirm", "track": 1}
+    undo = house.post("/api/v1/acts", json=body, headers=OWN).json()["undo"]
+    sign_in(house, "adm")
+    assert house.post("/api/v1/acts", json=undo, headers=OWN).status_code == 404
+    sign_in(house, "ope")
+    assert house.post("/api/v1/acts", json=undo, headers=OWN).status_code == 200
+    assert gallery.people.judgements().confirmed == {}
+
+
 def test_passwords_are_long_and_hashed(gallery: Gallery) -> None:
     from console import ConsoleError
 
