@@ -36,8 +36,10 @@ document.addEventListener("click", (event) => {
   if (person) document.querySelector(`button[data-person="${person.dataset.person}"]`).click();
 });
 
-// Buttons with data-key are pressed by that key, unless somebody is writing.
+// Buttons with data-key are pressed by that key, once a press, unless somebody is writing or what
+// was pressed before is still under way: nobody judges what is not shown yet.
 document.addEventListener("keydown", (event) => {
+  if (event.repeat || document.querySelector(".htmx-request")) return;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
   const button = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);

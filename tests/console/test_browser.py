@@ -185,6 +185,25 @@ def test_ten_links_by_keyboard(page: Page, url: str, gallery: Gallery) -> None:
     assert confirmed == left + 1
 
 
+def test_a_key_that_is_held_judges_once(page: Page, url: str, gallery: Gallery) -> None:
+    def late(route: Route) -> None:
+        page.wait_for_timeout(300)
+        route.continue_()
+
+    page.goto(f"{url}/review")
+    for _ in range(5):
+        page.keyboard.down("s")
+    expect(page.locator("main")).to_contain_text(f"{2 * PEOPLE - 1} links to judge")
+    page.keyboard.down("s")
+    page.keyboard.up("s")
+    assert len(gallery.audit.entries("confirm")) == 1
+    page.route("**/acts", late)
+    for _ in range(3):
+        page.keyboard.press("s")
+    expect(page.locator("main")).to_contain_text(f"{2 * PEOPLE - 2} links to judge")
+    assert len(gallery.audit.entries("confirm")) == 2
+
+
 def test_watching_for_somebody(page: Page, url: str, gallery: Gallery) -> None:
     page.goto(f"{url}/identities/2")
     page.get_by_label("Look for this person as").fill("lost child")
