@@ -39,9 +39,9 @@ def _do(gallery: Gallery, wanted: Act) -> Note:
     if wanted.act == "assign":
         said = people.assign(track, _need(wanted.identity, "identity"))
     elif wanted.act == "confirm":
-        said = people.confirm(track)
+        said = people.confirm(track, wanted.identity)
     elif wanted.act == "reject":
-        said = people.reject(track)
+        said = people.reject(track, wanted.identity)
         return Note(f"Track {track} is not identity {said.identity}.", said.identity, said)
     else:
         said = people.withdraw(track)

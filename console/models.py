@@ -170,8 +170,10 @@ class Identities(BaseModel):
 class Act(BaseModel):
     """What a person says of tracks and identities.
 
-    `confirm`, `withdraw`, `reject`: of a `track` and the identity it has. `assign`: a `track` is of
-    `identity`. `merge`: `others` are `identity`. `split`: some `tracks` of `identity` are another.
+    `confirm`, `withdraw`, `reject`: of a `track` and the identity it has. To `confirm` or `reject`
+    is refused when an `identity` is given and the track has another by now. `assign`: a `track` is
+    of `identity`. `merge`: `others` are `identity`. `split`: some `tracks` of `identity` are
+    another.
     `undo`: what stood before the act `of` stands again, unless something has changed since.
     """
 

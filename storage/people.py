@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from . import audit, counters, schema
 from .database import Database
-from .errors import NotStored, StorageError
+from .errors import NotStored, Overtaken, StorageError
 from .identities import Judgements, judgements
 from .standing import Said, Standing, check, put_back, standing
 
@@ -99,29 +99,37 @@ class People:
             facts = {"identity": identity, "tracks": moved, "into": made}
             return self._said(connection, "split", facts, made, before)
 
-    def confirm(self, track: int) -> Said:
+    def confirm(self, track: int, shown: int | None = None) -> Said:
         """Says that a track is of the identity that it has.
 
+        Args:
+            shown: the identity that the person saw it with, if that is known.
+
         Raises:
-            StorageError: no such track, or it has no identity.
+            Overtaken: it is not of the identity that was shown. StorageError: no such track, or it
+                has no identity.
         """
         with self._database.write() as connection:
-            identity = _identity(connection, track)
+            identity = _identity(connection, track, shown)
             before = standing(connection, [track])
             _judge(connection, track, identity, "confirmed")
             facts = {"track": track, "identity": identity}
             return self._said(connection, "confirm", facts, identity, before)
 
-    def reject(self, track: int) -> Said:
+    def reject(self, track: int, shown: int | None = None) -> Said:
         """Says that a track is not of the identity that it has, and leads to the one it leaves.
 
         The track has no identity then, and never gets that one again.
 
+        Args:
+            shown: the identity that the person saw it with, if that is known.
+
         Raises:
-            StorageError: no such track, or it has no identity.
+            Overtaken: it is not of the identity that was shown. StorageError: no such track, or it
+                has no identity.
         """
         with self._database.write() as connection:
-            identity = _identity(connection, track)
+            identity = _identity(connection, track, shown)
             before = standing(connection, [track])
             _move(connection, [track], identity, None)
             _judge(connection, track, identity, "rejected")
@@ -227,12 +235,16 @@ def _require(connection: Connection, identity: int) -> None:
         raise NotStored(f"no identity {identity} in the gallery, or it has ended")
 
 
-def _identity(connection: Connection, track: int) -> int:
+def _identity(connection: Connection, track: int, shown: int | None = None) -> int:
+    """The identity of a track, which must be the one that was shown."""
     row = connection.execute(
         select(schema.Track.identity_id).where(schema.Track.id == track)
     ).one_or_none()
     if row is None:
         raise NotStored(f"no track {track} in the gallery")
+    if shown is not None and row[0] != shown:
+        now = f"is identity {row[0]}" if row[0] is not None else "has no identity"
+        raise Overtaken(f"by now track {track} {now}, it was shown as {shown}: look again")
     if row[0] is None:
         raise StorageError(f"track {track} has no identity")
     return int(row[0])

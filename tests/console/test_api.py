@@ -170,6 +170,23 @@ def test_what_has_changed_since_is_not_undone(client: TestClient, gallery: Galle
     assert gallery.people.judgements().confirmed == {1: 2}
 
 
+def test_what_was_shown_is_judged_and_nothing_else(client: TestClient, gallery: Gallery) -> None:
+    _, one, *_ = client.get("/review").text.split('action="/acts"')
+    form = dict(re.findall('name="(\\w+)" value="(\\w*)"', one))
+    track, shown = int(form["track"]), int(form["identity"])
+    act(client, act="assign", track=track, identity=shown % PEOPLE + 1)
+    said = gallery.people.judgements()
+    for name in ("confirm", "reject"):
+        page = client.post("/acts", data=form | {"act": name}, headers=OWN)
+        body = {"act": name, "track": track, "identity": shown}
+        for refused in (page, client.post("/api/v1/acts", json=body, headers=OWN)):
+            assert refused.status_code == 409
+            assert f"it was shown as {shown}: look again" in refused.text
+    assert gallery.people.judgements() == said
+    act(client, act="reject", track=track, identity=shown % PEOPLE + 1)
+    assert client.post("/api/v1/acts", json=body, headers=OWN).status_code == 409
+
+
 def test_the_least_certain_links_come_first(client: TestClient, gallery: Gallery) -> None:
     left = client.get("/api/v1/review").json()["left"]
     assert left == 2 * PEOPLE
