@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from pipeline.crops import encode
 
 from . import acting, looking, state, watching
-from .context import Administrator, Context, Here, Operator
+from .context import Administrator, Context, Here, Operator, user_of
 from .errors import ConsoleError
 from .looking import Terms
 from .models import (
@@ -222,11 +222,13 @@ def live_frame(here: Here, camera: str, number: Number) -> Response:
 @router.get("/live/events", include_in_schema=False, response_class=EventStream)
 async def live_events(here: Here, request: Request) -> EventStream:
     """Server-sent events: a mark, whenever what `/live` answers has changed; new frames by
-    themselves, as ``frames``."""
+    themselves, as ``frames``; a ``beat`` each second. They end with the session."""
 
     async def events() -> AsyncIterator[str]:
         last = shown = None
         while not await request.is_disconnected():
+            if await run_in_threadpool(user_of, request) is None:
+                return
             found = await run_in_threadpool(here.shared.live.now)
             if (now := watching.mark(found)) != last:
                 last = now
@@ -234,6 +236,7 @@ async def live_events(here: Here, request: Request) -> EventStream:
             if (fresh := json.dumps(watching.frames(found))) != shown:
                 shown = fresh
                 yield f"event: frames\ndata: {fresh}\n\n"
+            yield "event: beat\ndata: .\n\n"
             await asyncio.sleep(watching.EVERY)
 
     return EventStream(events())

@@ -83,6 +83,14 @@ def shared_of(request: Request) -> Shared:
     return shared
 
 
+def user_of(request: Request) -> User | None:
+    """Who sends a request; None where somebody must sign in first."""
+    shared = shared_of(request)
+    if shared.sessions is None:
+        return User(shared.console.gallery.actor, "administrator")
+    return shared.sessions.user(request.cookies.get(COOKIE))
+
+
 def context(request: Request) -> Context:
     """The context of a request.
 
@@ -90,14 +98,9 @@ def context(request: Request) -> Context:
         ConsoleError: nobody is signed in, or another site sent it.
     """
     check_origin(request)
-    shared = shared_of(request)
-    if shared.sessions is None:
-        user = User(shared.console.gallery.actor, "administrator")
-    else:
-        found = shared.sessions.user(request.cookies.get(COOKIE))
-        if found is None:
-            raise ConsoleError("sign in first", 401)
-        user = found
+    shared, user = shared_of(request), user_of(request)
+    if user is None:
+        raise ConsoleError("sign in first", 401)
     return Context(shared, user, shared.console.gallery.by(user.name))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import cv2
 import numpy as np
@@ -12,8 +13,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
+from console.models import LiveOut
 from console.state import Console
 from console.users import hash_password
+from console.watching import Live
 from pipeline import Detector
 from reid import Embedder
 from storage import Account, Gallery, ObservationRow, TrackUpdate
@@ -24,6 +27,8 @@ from .serving import Served, needs_chromium
 pytestmark = needs_chromium
 Crops = dict[tuple[int, int], np.ndarray]
 PASSWORD = "correct horse battery"
+PATIENCE = 5000
+"""Milliseconds, as in console.js."""
 
 
 @pytest.fixture
@@ -247,6 +252,47 @@ def test_the_live_page_follows_what_is_stored(page: Page, url: str, gallery: Gal
     expect(near.locator("figure").first).to_contain_text("identity 6")
     page.get_by_role("link", name="Gallery").click()
     expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
+
+
+def test_the_live_page_says_when_it_is_not_connected(
+    page: Page, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, now = Event(), Live.now
+
+    def held_up(live: Live) -> LiveOut:
+        assert goes_on.wait(30)
+        return now(live)
+
+    monkeypatch.setattr(Live, "now", held_up)
+    goes_on.set()
+    page.goto(f"{url}/live")
+    expect(page.get_by_role("region", name="camera near")).to_be_visible()
+    page.wait_for_timeout(PATIENCE + 1000)
+    expect(page.locator(".lost, #lost")).to_have_count(0)
+    goes_on.clear()
+    said = page.get_by_role("alert")
+    expect(said).to_contain_text(re.compile("not connected since [0-9:]{8}"), timeout=10_000)
+    expect(page.locator("#live.lost")).to_have_count(1)
+    goes_on.set()
+    expect(page.locator(".lost, #lost")).to_have_count(0)
+
+
+def test_the_live_page_ends_with_the_session(
+    browser: Browser, gallery: Gallery, embedder: Embedder
+) -> None:
+    gallery.accounts.put(Account("ada", "viewer", hash_password(PASSWORD)))
+    context = browser.new_context()
+    page = context.new_page()
+    with Served(Console(gallery, embedder), sign_in=True) as url:
+        page.goto(f"{url}/live")
+        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("region", name="camera near")).to_be_visible()
+        gallery.accounts.remove("ada")
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=15_000)
+        assert page.get_by_label("Name").evaluate("e => e.form.then.value") == "/live"
+    context.close()
 
 
 def test_erasing_asks_first(page: Page, url: str, gallery: Gallery) -> None:
