@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -27,7 +28,7 @@ from storage import (
 from . import api, pages
 from .context import Shared
 from .errors import ConsoleError
-from .guard import Headers
+from .guard import Headers, shown_at
 from .state import Console
 from .users import Sessions
 from .watching import Live
@@ -114,5 +115,5 @@ def _answer(
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": line}, code, headers)
     if code == 401:
-        return RedirectResponse(f"/sign-in?then={pages.quoted(request.url.path)}", 303)
+        return RedirectResponse(f"/sign-in?then={quote(shown_at(request), safe='')}", 303)
     return HTMLResponse(pages.problem(line), code)

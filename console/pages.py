@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -62,11 +62,6 @@ def clock(time: float) -> str:
 def day(time: float) -> str:
     """Day, hour, minute and second of UTC."""
     return iso(time)[:19].replace("T", " ")
-
-
-def quoted(path: str) -> str:
-    """A path as a part of an address."""
-    return quote(path, safe="")
 
 
 def _page(here: Context, template: str, **values: Any) -> HTMLResponse:
@@ -321,7 +316,7 @@ def sign_in(
         cookie,
         max_age=SESSION_SECONDS,
         httponly=True,
-        samesite="strict",
+        samesite="lax",
         secure=request.url.scheme == "https",
     )
     return answer

@@ -340,7 +340,7 @@ def test_a_session_that_expired(
         page.get_by_label("Name").fill("ada")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("link", name="Review")).to_be_visible()
+        expect(page.get_by_role("heading", name="Review")).to_be_visible()
     context.close()
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import numpy as np
 import pytest
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from console import api, pages
 from console.users import COOKIE, hash_password
 from storage import Account, Gallery
 
@@ -41,7 +45,31 @@ def test_nothing_is_shown_before_signing_in(house: TestClient, gallery: Gallery)
         "/sign-in?then=%2Fidentities%2F1",
     )
     assert house.get("/sign-in").status_code == 200
+    search = "/search?like=331&like=4&camera=near"
+    assert then(house.get(search)) == search
     assert house.post("/api/v1/acts", json={"act": "confirm", "track": 1}, headers=OWN).is_error
+
+
+def then(answer: httpx2.Response) -> str:
+    """Where the sign-in goes on that an answer leads to."""
+    place = urlsplit(answer.headers["location"])
+    assert (answer.status_code, place.path) == (303, "/sign-in")
+    (found,) = parse_qs(place.query)["then"]
+    return found
+
+
+def test_after_signing_in_the_page_is_shown_again_from_which_something_was_sent(
+    house: TestClient,
+) -> None:
+    for place, page in (
+        ("http://127.0.0.1/review?passed=3", "/review?passed=3"),
+        ("http://127.0.0.1", "/"),
+        ("https://evil.example/review", "/"),
+        ("", "/"),
+        ("http://[", "/"),
+    ):
+        headers = OWN | {"Referer": place}
+        assert then(house.post("/acts", data={"act": "confirm"}, headers=headers)) == page
 
 
 def test_each_role_may_do_its_own(house: TestClient, gallery: Gallery) -> None:
@@ -106,18 +134,39 @@ def test_cookies_are_out_of_reach(house: TestClient) -> None:
     answer = house.post("/sign-in", data={"name": "vie", "password": PASSWORD}, headers=OWN)
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie
-    assert "samesite=strict" in cookie
+    assert "samesite=lax" in cookie, "links of other sites find people signed in"
     assert PASSWORD not in str(answer.headers)
 
 
 def test_other_sites_change_nothing(client: TestClient) -> None:
     body = {"act": "confirm", "track": 1}
-    for headers in ({}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
+    for headers in (
+        {},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+    ):
         answer = client.post("/api/v1/acts", json=body, headers=headers)
         assert answer.status_code == 403
         assert client.post("/acts", data=body, headers=headers).status_code == 403
     for own in ("http://127.0.0.1", "https://127.0.0.1"):  # the second behind a proxy
         assert client.post("/api/v1/acts", json=body, headers={"Origin": own}).status_code == 200
+
+
+def test_no_reading_changes_anything(make: Make) -> None:
+    """Cookies come with links of other sites: all that changes something must be sent."""
+    routes = [r for r in (*pages.router.routes, *api.router.routes) if isinstance(r, APIRoute)]
+    changes = {r.path for r in routes if r.methods - {"GET", "HEAD"}}
+    assert {"/acts", "/api/v1/acts", "/sign-out", "/holds"} <= changes
+    house = make(sign_in=True)
+    for path in changes:
+        place = re.sub("{[^}]*}", "1", path)
+        for method in ("POST", "DELETE"):
+            form = {"name": "ada", "password": PASSWORD}
+            answer = house.request(
+                method, place, data=form, headers={"Origin": "https://evil.example"}
+            )
+            assert answer.status_code in (403, 405), (method, path)
 
 
 def test_other_names_are_not_answered(client: TestClient) -> None:
