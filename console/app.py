@@ -116,4 +116,5 @@ def _answer(
         return JSONResponse({"detail": line}, code, headers)
     if code == 401:
         return RedirectResponse(f"/sign-in?then={quote(shown_at(request), safe='')}", 303)
-    return HTMLResponse(pages.problem(line), code)
+    stay = {} if request.method == "GET" else {"HX-Push-Url": "false"}
+    return HTMLResponse(pages.problem(line), code, stay)

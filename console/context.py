@@ -14,7 +14,7 @@ from storage import Gallery
 
 from .errors import ConsoleError
 from .guard import Limit, check_origin
-from .notes import Notes
+from .notes import Note, Notes
 from .state import Console
 from .users import COOKIE, Sessions, User
 from .watching import Live
@@ -40,11 +40,16 @@ class Shared:
 
 @dataclass(frozen=True)
 class Context:
-    """One request's user, and the gallery whose audit log names that user."""
+    """One request's user, and the gallery whose audit log names that user.
+
+    Args:
+        done: the name of the note on what the user did, which the page is to show.
+    """
 
     shared: Shared
     user: User
     gallery: Gallery
+    done: str | None
 
     @property
     def console(self) -> Console:
@@ -54,6 +59,11 @@ class Context:
     def noted(self) -> bool:
         """Whether searches and looks go into the audit log in any case: where people sign in."""
         return self.shared.sessions is not None
+
+    @property
+    def note(self) -> Note | None:
+        """What the user did, as the page is to say."""
+        return self.shared.notes.find(self.done, self.user.name) if self.done else None
 
     def look(self, sha: str) -> None:
         """Notes that the user looks at a picture, once for each picture and user of late."""
@@ -101,7 +111,8 @@ def context(request: Request) -> Context:
     shared, user = shared_of(request), user_of(request)
     if user is None:
         raise ConsoleError("sign in first", 401)
-    return Context(shared, user, shared.console.gallery.by(user.name))
+    gallery = shared.console.gallery.by(user.name)
+    return Context(shared, user, gallery, request.query_params.get("done"))
 
 
 Here = Annotated[Context, Depends(context)]

@@ -25,6 +25,7 @@ from .errors import ConsoleError
 from .guard import check_origin
 from .looking import Terms
 from .models import MOST, Act, ActName, Id, WantedIn, WholeIdentity
+from .notes import Note
 from .users import COOKIE, SESSION_SECONDS
 
 router = APIRouter(include_in_schema=False)
@@ -66,14 +67,26 @@ def day(time: float) -> str:
 
 def _page(here: Context, template: str, **values: Any) -> HTMLResponse:
     made = _templates().get_template(template)
-    own = {"user": here.user, "accounts": here.noted, "notice": None}
+    own = {
+        "user": here.user,
+        "accounts": here.noted,
+        "note": here.note,
+        "done": here.done,
+        "passed": None,
+    }
     return HTMLResponse(made.render(**{**own, **values}))
+
+
+def _went(here: Context, place: str, said: str) -> RedirectResponse:
+    """Goes to a page that says what was done; it can be loaded again and gone back to."""
+    name = here.shared.notes.keep(here.user.name, Note(said))
+    return RedirectResponse(_address(place, done=name), 303)
 
 
 def problem(line: str) -> str:
     """A page with a line that says what went wrong."""
     made = _templates().get_template("problem.html")
-    return made.render(line=line, user=None, accounts=False, notice=None)
+    return made.render(line=line, user=None, accounts=False, note=None)
 
 
 @router.get("/")
@@ -172,13 +185,11 @@ def ask_to_erase(here: Here, number: Number) -> HTMLResponse:
 @router.post("/identities/{number}/erase")
 def erase(
     here: Administrator, number: Number, observations: Annotated[int, Form(ge=0, le=MOST)]
-) -> HTMLResponse:
+) -> Response:
     """Removes a person for good."""
     gone = acting.erase(here.gallery, number, observations)
     said = f"Identity {number} is erased: {gone.tracks} tracks, {gone.crops} pictures."
-    return _page(
-        here, "gallery.html", kept=looking.kept(here.gallery), notice={"said": said, "undo": None}
-    )
+    return _went(here, "/gallery", said)
 
 
 @router.post("/acts")
@@ -191,17 +202,17 @@ def act(
     tracks: Annotated[list[Id], Form()] = [],  # noqa: B006
     of: Annotated[str | None, Form()] = None,
     back: Annotated[str, Form()] = "",
-) -> HTMLResponse:
+    passed: Annotated[list[Id], Form(max_length=1000)] = [],  # noqa: B006
+) -> Response:
     """Does what somebody says and shows where it leads; from the review, the next link."""
     wanted = Act(act=act, track=track, identity=identity, others=others, tracks=tracks, of=of)
     done = acting.act(here, wanted)
-    notice = {"said": done.said, "undo": done.undo, "back": back}
-    number = done.identity if done.identity is not None else identity
-    if back == "review" or number is None:
-        found = looking.review(here.gallery)
-        return _page(here, "review.html", found=found, passed=[], notice=notice)
-    one = looking.identity(here.gallery, number)
-    return _page(here, "identity.html", one=one, timeline=_timeline(one), notice=notice)
+    name = done.undo.of if done.undo else here.shared.notes.keep(here.user.name, Note(done.said))
+    if back == "review":
+        return RedirectResponse(_address("/review", passed=passed, done=name), 303)
+    there = looking.is_there(here.gallery, done.identity)
+    place = f"/identities/{done.identity}" if there else "/identities"
+    return RedirectResponse(_address(place, done=name), 303)
 
 
 @router.get("/review")
@@ -233,22 +244,20 @@ def look_for(
     name: Annotated[str, Form(min_length=1, max_length=100)],
     like: Annotated[list[Id], Form(max_length=50)] = [],  # noqa: B006
     query: Annotated[str | None, Form()] = None,
-) -> HTMLResponse:
+) -> Response:
     """Looks for a person from now on."""
     body = WantedIn(name=name, like=like, query=query)
     done = watching.look_for(here.console, here.gallery, body, here.user.name)
     enough = "" if done.can_alert else " So few can't raise an alert: add more."
     said = f"{done.name} is looked for, by {done.pictures} pictures.{enough}"
-    notice = {"said": said, "undo": None}
-    return _page(here, "watchlist.html", found=watching.watchlist(here.gallery), notice=notice)
+    return _went(here, "/watchlist", said)
 
 
 @router.post("/watchlist/remove")
-def look_no_more(here: Operator, name: Annotated[str, Form()]) -> HTMLResponse:
+def look_no_more(here: Operator, name: Annotated[str, Form()]) -> Response:
     """Looks for a person no more."""
     here.gallery.watchlist.remove(name)
-    notice = {"said": f"{name} is no longer looked for.", "undo": None}
-    return _page(here, "watchlist.html", found=watching.watchlist(here.gallery), notice=notice)
+    return _went(here, "/watchlist", f"{name} is no longer looked for.")
 
 
 @router.get("/gallery")
@@ -263,19 +272,17 @@ def hold(
     reason: Annotated[str, Form(min_length=1, max_length=500)],
     identity: Annotated[Id | None, Form()] = None,
     camera: Annotated[str, Form(max_length=200)] = "",
-) -> HTMLResponse:
+) -> Response:
     """Places a legal hold on a person, a camera or everything."""
     made = here.gallery.life.hold(reason, identity=identity, camera=camera or None)
-    notice = {"said": f"Hold {made.id} is placed.", "undo": None}
-    return _page(here, "gallery.html", kept=looking.kept(here.gallery), notice=notice)
+    return _went(here, "/gallery", f"Hold {made.id} is placed.")
 
 
 @router.post("/holds/{number}/lift")
-def lift(here: Administrator, number: Number) -> HTMLResponse:
+def lift(here: Administrator, number: Number) -> Response:
     """Lifts a legal hold."""
     here.gallery.life.lift(number)
-    notice = {"said": f"Hold {number} is lifted.", "undo": None}
-    return _page(here, "gallery.html", kept=looking.kept(here.gallery), notice=notice)
+    return _went(here, "/gallery", f"Hold {number} is lifted.")
 
 
 @router.get("/api")
@@ -333,7 +340,7 @@ def sign_out(request: Request) -> Response:
 
 def _sign_in_form(then: str, wrong: str | None) -> str:
     made = _templates().get_template("sign_in.html")
-    return made.render(then=_own(then), wrong=wrong, user=None, accounts=True, notice=None)
+    return made.render(then=_own(then), wrong=wrong, user=None, accounts=True, note=None)
 
 
 def _own(then: str) -> str:

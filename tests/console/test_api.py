@@ -6,6 +6,7 @@ import re
 import struct
 import zlib
 from io import BytesIO
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -219,6 +220,15 @@ def test_links_that_were_put_off_are_not_forgotten(client: TestClient) -> None:
     ]:
         passed.append(doubt["track"])
     assert len(passed) == found["left"] == 2 * PEOPLE
+    form = {"act": "confirm", "track": passed[0], "back": "review", "passed": passed[1:]}
+    moved = client.post("/acts", data=form, headers=OWN)
+    assert parse_qs(urlsplit(moved.headers["location"]).query)["passed"] == [*map(str, passed[1:])]
+    shown = client.get(moved.headers["location"]).text
+    assert f"{2 * PEOPLE - 1} links are left that were put off" in shown
+    forms = shown.split('action="/acts"')
+    assert forms[1].count('name="passed"') == 2 * PEOPLE - 1, "undo does not forget them"
+    (name,) = re.findall('name="of" value="([^"]+)"', forms[1])
+    client.post("/api/v1/acts", json={"act": "undo", "of": name}, headers=OWN)
     page = client.get("/review", params={"passed": passed}).text
     assert f"{2 * PEOPLE} links are left that were put off" in page
 

@@ -319,6 +319,62 @@ def test_holds_are_placed_and_lifted(page: Page, url: str, gallery: Gallery) -> 
     assert [hold.lifted is None for hold in gallery.life.holds()] == [False, True]
 
 
+def test_after_a_change_the_page_can_be_loaded_again_and_gone_back_to(
+    page: Page, url: str, gallery: Gallery
+) -> None:
+    def again(place: str, said: str) -> None:
+        expect(page.get_by_role("status")).to_contain_text(said)
+        assert re.fullmatch(f"{url}{place}[?]done=[^&]+", page.url)
+        page.reload()
+        expect(page.get_by_role("status")).to_contain_text(said)
+
+    page.goto(f"{url}/review")
+    page.keyboard.press("s")
+    again("/review", "Track")
+    page.keyboard.press("u")
+    again("/review", "Undone: Track")
+    page.goto(f"{url}/identities/1")
+    page.get_by_role("button", name="Is the person").first.click()
+    again("/identities/1", "is identity 1")
+    page.get_by_label("The same person as identity").fill("2")
+    page.get_by_role("button", name="Merge").click()
+    again("/identities/1", "now includes 2")
+    page.go_back()
+    expect(page.get_by_role("status")).to_contain_text("is identity 1")
+    page.get_by_label("Look for this person as").fill("lost child")
+    page.get_by_role("button", name="Watch for").click()
+    again("/watchlist", "is looked for")
+    page.get_by_role("button", name="Look no more for lost child").click()
+    again("/watchlist", "no longer looked for")
+    page.goto(f"{url}/gallery")
+    page.get_by_label("because of").fill("case")
+    page.get_by_role("button", name="Place a legal hold").click()
+    again("/gallery", "Hold 1 is placed")
+    page.get_by_role("button", name="Lift hold 1").click()
+    again("/gallery", "Hold 1 is lifted")
+    page.goto(f"{url}/identities/3/erase")
+    page.get_by_role("button", name="Erase for good").click()
+    again("/gallery", "Identity 3 is erased")
+    page.goto(f"{url}/identities/4")
+    page.get_by_role("button", name="Is not").first.click()
+    expect(page.get_by_role("button", name="Is not")).to_have_count(1)
+    page.get_by_role("button", name="Is not").click()
+    page.wait_for_url(re.compile("/identities.done="))
+    again("/identities", "is not identity 4")
+
+
+def test_a_refusal_leaves_the_address(browser: Browser, url: str, gallery: Gallery) -> None:
+    context = browser.new_context()  # the refusal is an error to the browser, and is meant
+    page = context.new_page()
+    page.goto(f"{url}/identities/1")
+    page.get_by_label("The same person as identity").fill("77")
+    page.get_by_role("button", name="Merge").click()
+    expect(page.get_by_role("alert")).to_contain_text("no identity 77")
+    page.reload()
+    expect(page.get_by_role("heading", name="Identity 1")).to_be_visible()
+    context.close()
+
+
 def test_a_session_that_expired(
     browser: Browser, gallery: Gallery, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
