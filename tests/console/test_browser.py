@@ -422,6 +422,31 @@ def test_signing_in_and_out(browser: Browser, gallery: Gallery, embedder: Embedd
     context.close()
 
 
+def test_after_signing_out_nothing_is_left_to_go_back_to(
+    browser: Browser, gallery: Gallery, embedder: Embedder
+) -> None:
+    gallery.accounts.put(Account("ada", "viewer", hash_password(PASSWORD)))
+    context = browser.new_context()
+    page = context.new_page()
+    with Served(Console(gallery, embedder), sign_in=True) as url:
+        page.goto(f"{url}/identities")
+        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="Identity 2").click()
+        expect(page.get_by_role("heading", name="Identity 2")).to_be_visible()
+        page.get_by_role("link", name="Gallery").click()
+        expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        assert page.evaluate("sessionStorage.getItem('htmx-history-cache')") is None
+        page.go_back()
+        page.go_back()
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        expect(page.locator("main img")).to_have_count(0)
+    context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_can_be_used_by_everybody(
     browser: Browser, url: str, gallery: Gallery, scheme: str

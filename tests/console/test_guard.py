@@ -124,6 +124,13 @@ def test_sessions_end(house: TestClient, gallery: Gallery) -> None:
         assert answer.status_code == code
 
 
+def test_signing_out_clears_the_browser(house: TestClient) -> None:
+    sign_in(house, "vie")
+    answer = house.post("/sign-out", headers=OWN)
+    assert answer.headers["clear-site-data"] == '"cache", "storage"'
+    assert house.get("/api/v1/me").status_code == 401
+
+
 def test_sessions_expire(house: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     sign_in(house, "vie")
     monkeypatch.setattr("console.users.SESSION_SECONDS", -1)
