@@ -117,4 +117,4 @@ def _answer(
     if code == 401:
         return RedirectResponse(f"/sign-in?then={quote(shown_at(request), safe='')}", 303)
     stay = {} if request.method == "GET" else {"HX-Push-Url": "false"}
-    return HTMLResponse(pages.problem(line), code, stay)
+    return HTMLResponse(pages.problem(request, line), code, stay)

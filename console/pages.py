@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -17,10 +18,11 @@ from markupsafe import Markup, escape
 
 from pipeline.outputs import iso
 from pipeline.pages import FAR, css_colour, span
+from storage import StorageError
 
 from . import acting, api, looking, watching
 from .api import Number
-from .context import Administrator, Context, Here, Operator, shared_of
+from .context import Administrator, Context, Here, Operator, shared_of, user_of
 from .errors import ConsoleError
 from .guard import check_origin
 from .looking import Terms
@@ -83,10 +85,14 @@ def _went(here: Context, place: str, said: str) -> RedirectResponse:
     return RedirectResponse(_address(place, done=name), 303)
 
 
-def problem(line: str) -> str:
+def problem(request: Request, line: str) -> str:
     """A page with a line that says what went wrong."""
+    user = None
+    with suppress(StorageError):  # which may be what went wrong
+        user = user_of(request)
+    accounts = shared_of(request).sessions is not None
     made = _templates().get_template("problem.html")
-    return made.render(line=line, user=None, accounts=False, note=None)
+    return made.render(line=line, user=user, accounts=accounts, note=None)
 
 
 @router.get("/")

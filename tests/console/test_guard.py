@@ -88,6 +88,35 @@ def test_each_role_may_do_its_own(house: TestClient, gallery: Gallery) -> None:
     assert {("ope", "confirm"), ("adm", "erase")} <= actors
 
 
+def test_each_role_is_offered_its_own(house: TestClient, gallery: Gallery) -> None:
+    seen = gallery.browse.best([1])[1].id
+    gallery.watchlist.add("lost child", gallery.browse.embeddings([seen]), [b"x"])
+    places = ("/review", "/identities/1", f"/search?like={seen}", "/watchlist")
+    for name, offered in (("vie", False), ("ope", True)):
+        sign_in(house, name)
+        for place in places:
+            shown = house.get(place).text
+            forms = re.findall('action="(/acts|/watchlist|/watchlist/remove|/holds)"', shown)
+            assert bool(forms) == offered, (name, place)
+            assert "/erase" not in shown
+    sign_in(house, "adm")
+    shown = house.get("/identities/1").text
+    assert 'action="/holds"' in shown
+    assert 'href="/identities/1/erase"' in shown
+
+
+def test_a_refusal_says_who_is_signed_in(house: TestClient) -> None:
+    sign_in(house, "vie")
+    refused = house.post("/acts", data={"act": "confirm", "track": 1}, headers=OWN)
+    assert refused.status_code == 403
+    assert "vie is signed in as viewer, and this takes an operator" in refused.text
+    assert "Sign out" in refused.text
+    house.cookies.clear()
+    unknown = house.get("/nothing")
+    assert unknown.status_code == 404
+    assert "Sign out" not in unknown.text
+
+
 def test_searches_and_looks_stand_in_the_audit_log(house: TestClient, gallery: Gallery) -> None:
     sign_in(house, "vie")
     crop = gallery.browse.best([1])[1]
