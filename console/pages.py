@@ -149,13 +149,15 @@ def search(
 @router.post("/search")
 def send(
     here: Here,
-    picture: Annotated[UploadFile, File()],
+    picture: Annotated[UploadFile | None, File()] = None,
     camera: Annotated[str, Form()] = "",
     after: Annotated[str, Form()] = "",
     before: Annotated[str, Form()] = "",
     min_level: Annotated[str, Form()] = "",
 ) -> Response:
     """Takes in a picture and goes to the address of its answer."""
+    if picture is None or not picture.size:
+        raise ConsoleError("choose a picture first")
     query = api.take(here, picture, None)
     limits = {"camera": camera, "after": after, "before": before, "min_level": min_level}
     return RedirectResponse(_address("/search", query=query.id, **limits), 303)

@@ -254,6 +254,14 @@ def test_erasing_says_before_what_goes(client: TestClient, gallery: Gallery) -> 
     assert client.get("/api/v1/gallery").json()["identities"] == PEOPLE - 1
 
 
+def test_without_a_picture(client: TestClient) -> None:
+    assert re.search('<input type="file" [^>]*required>', client.get("/").text)
+    for files in ({}, {"picture": ("", b"")}, {"picture": ("p.png", b"")}):
+        answer = client.post("/search", data={"camera": "near"}, files=files, headers=OWN)
+        assert answer.status_code == 422
+        assert "choose a picture first" in answer.text
+
+
 def test_pictures_in_memory_are_bounded(
     client: TestClient, crops: Crops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
