@@ -483,6 +483,18 @@ def test_pages_can_be_used_by_everybody(
     context.close()
 
 
+def test_judging_on_a_phone(browser: Browser, url: str) -> None:
+    context = browser.new_context(viewport={"width": 400, "height": 800})
+    page = context.new_page()
+    page.goto(f"{url}/identities/1")
+    for name in ("Is the person", "Is not"):
+        place = page.get_by_role("button", name=name).first.bounding_box()
+        assert place is not None
+        assert 0 <= place["x"] <= place["x"] + place["width"] <= 400, name
+    assert page.evaluate("document.querySelector('.scroll').scrollWidth") <= 400
+    context.close()
+
+
 def test_the_first_page_is_light(url: str, browser: Browser) -> None:
     context = browser.new_context()
     page = context.new_page()
