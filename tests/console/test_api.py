@@ -254,6 +254,13 @@ def test_erasing_says_before_what_goes(client: TestClient, gallery: Gallery) -> 
     assert client.get("/api/v1/gallery").json()["identities"] == PEOPLE - 1
 
 
+def test_nine_of_many_people_have_keys(client: TestClient, crops: Crops) -> None:
+    query = send(client, png(frame_of(*[crops[who % PEOPLE, who % 2] for who in range(11)])))
+    page = client.get("/search", params={"query": query["id"]}).text
+    assert re.findall('data-key="([^"]+)"', page) == [*"123456789"]
+    assert "Person 11 from the left" in page
+
+
 def test_without_a_picture(client: TestClient) -> None:
     assert re.search('<input type="file" [^>]*required>', client.get("/").text)
     for files in ({}, {"picture": ("", b"")}, {"picture": ("p.png", b"")}):
