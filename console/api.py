@@ -199,7 +199,7 @@ def look_for(here: Operator, body: WantedIn) -> WantedDone:
     return watching.look_for(here.console, here.gallery, body, here.user.name)
 
 
-@router.delete("/watchlist/{name}", status_code=204)
+@router.delete("/watchlist/{name:path}", status_code=204)
 def look_no_more(here: Operator, name: str) -> None:
     """Looks for a person no more; the pictures go, alerts stay."""
     here.gallery.watchlist.remove(name)

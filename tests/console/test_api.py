@@ -261,6 +261,15 @@ def test_nine_of_many_people_have_keys(client: TestClient, crops: Crops) -> None
     assert "Person 11 from the left" in page
 
 
+def test_a_name_with_a_slash_leaves_the_watch_list(client: TestClient, gallery: Gallery) -> None:
+    seen = gallery.browse.best([1])[1].id
+    client.post("/api/v1/watchlist", json={"name": "gate/north", "like": [seen]}, headers=OWN)
+    for name in ("gate%2Fnorth", "gate/north"):
+        code = client.delete(f"/api/v1/watchlist/{name}", headers=OWN).status_code
+        assert code == (204 if "%" in name else 404)
+    assert gallery.watchlist.persons() == []
+
+
 def test_without_a_picture(client: TestClient) -> None:
     assert re.search('<input type="file" [^>]*required>', client.get("/").text)
     for files in ({}, {"picture": ("", b"")}, {"picture": ("p.png", b"")}):
