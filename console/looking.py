@@ -33,7 +33,7 @@ from .models import (
 from .state import Console, Query
 
 AT_ONCE = 48
-"""Identities on a page of the list."""
+"""Identities, or alerts, on a page of the list."""
 
 IN_PAIRS = 20
 """Tracks of an identity whose evidence is told pair by pair."""

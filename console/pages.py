@@ -241,9 +241,13 @@ def live(here: Here) -> HTMLResponse:
 
 
 @router.get("/watchlist")
-def watchlist(here: Here) -> HTMLResponse:
-    """Who is looked for, and the alerts."""
-    return _page(here, "watchlist.html", found=watching.watchlist(here.gallery))
+def watchlist(here: Here, below: Annotated[int, Query(ge=1, le=MOST)] = MOST) -> HTMLResponse:
+    """Who is looked for, and the alerts, a page at a time."""
+    found = watching.watchlist(here.gallery)
+    alerts = [alert for alert in found.alerts if alert.id < below]
+    shown = alerts[: looking.AT_ONCE]
+    earlier = shown[-1].id if len(alerts) > len(shown) else None
+    return _page(here, "watchlist.html", found=found, alerts=shown, earlier=earlier)
 
 
 @router.post("/watchlist")

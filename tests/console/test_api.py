@@ -270,6 +270,23 @@ def test_a_name_with_a_slash_leaves_the_watch_list(client: TestClient, gallery: 
     assert gallery.watchlist.persons() == []
 
 
+def test_alerts_come_in_pages(client: TestClient, gallery: Gallery) -> None:
+    seen = gallery.browse.best([1])[1]
+    for n in range(100):
+        gallery.watchlist.raise_alert(
+            f"no {n:02d}", seen.track, seen.time, 7.5, 5.0, seen.crop, send=False
+        )
+    place, told = "/watchlist", []
+    while place:
+        page = client.get(place).text
+        found = re.findall("<b>no ([0-9]+)</b>", page)
+        assert len(found) <= 48
+        assert page.count('loading="lazy"') == len(found)
+        told += found
+        (place,) = re.findall('href="(/watchlist[?][^"]*)">Earlier', page) or [""]
+    assert [*map(int, told)] == [*range(99, -1, -1)]
+
+
 def test_without_a_picture(client: TestClient) -> None:
     assert re.search('<input type="file" [^>]*required>', client.get("/").text)
     for files in ({}, {"picture": ("", b"")}, {"picture": ("p.png", b"")}):
