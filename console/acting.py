@@ -2,58 +2,61 @@
 
 from __future__ import annotations
 
-from storage import Gallery, NotStored
+from storage import Gallery
 
+from .context import Context
 from .errors import ConsoleError
 from .models import Act, Done, Removal, Undo
+from .notes import Note
 
 
-def act(gallery: Gallery, wanted: Act) -> Done:
+def act(here: Context, wanted: Act) -> Done:
     """Does what somebody says; it stands in the history and the audit log.
 
     Raises:
-        ConsoleError: a part of the act is missing. StorageError: as of `storage.People`.
+        ConsoleError: a part of the act is missing, or there is nothing to undo.
+        StorageError: as of `storage.People`.
     """
+    if wanted.act == "undo":
+        return _undo(here, wanted.of)
+    note = _do(here.gallery, wanted)
+    name = here.shared.notes.keep(here.user.name, note)
+    return Done(said=note.said, identity=note.identity, undo=Undo(of=name))
+
+
+def _do(gallery: Gallery, wanted: Act) -> Note:
     people = gallery.people
-    if wanted.act == "confirm":
-        track = _need(wanted.track, "track")
-        identity = people.confirm(track)
-        return Done(
-            said=f"Track {track} is identity {identity}.",
-            identity=identity,
-            undo=Undo(act="withdraw", track=track),
-        )
-    if wanted.act == "withdraw":
-        track = _need(wanted.track, "track")
-        people.withdraw(track)
-        return Done(said=f"Nothing is said of track {track} any more.", identity=None, undo=None)
-    if wanted.act == "reject":
-        track = _need(wanted.track, "track")
-        identity = people.reject(track)
-        return Done(
-            said=f"Track {track} is not identity {identity}.",
-            identity=identity,
-            undo=_back(gallery, track, identity),
-        )
+    if wanted.act in ("merge", "split"):
+        identity = _need(wanted.identity, "identity")
+        if wanted.act == "merge":
+            said = people.merge(identity, wanted.others)
+            names = ", ".join(map(str, wanted.others))
+            return Note(f"Identity {identity} now includes {names}.", identity, said)
+        said = people.split(identity, wanted.tracks)
+        words = f"{len(wanted.tracks)} tracks are identity {said.identity} now."
+        return Note(words, identity, said)
+    track = _need(wanted.track, "track")
     if wanted.act == "assign":
-        track, identity = _need(wanted.track, "track"), _need(wanted.identity, "identity")
-        before = gallery.browse.identity_of([track]).get(track)
-        people.assign(track, identity)
-        back = _back(gallery, track, before) if before else Undo(act="reject", track=track)
-        return Done(said=f"Track {track} is identity {identity}.", identity=identity, undo=back)
-    identity = _need(wanted.identity, "identity")
-    if wanted.act == "merge":
-        moved = [t for o in wanted.others for t in gallery.browse.identity(o).tracks]
-        people.merge(identity, wanted.others)
-        names = ", ".join(map(str, wanted.others))
-        undo = Undo(act="split", identity=identity, tracks=moved)
-        return Done(said=f"Identity {identity} now includes {names}.", identity=identity, undo=undo)
-    made = people.split(identity, wanted.tracks)
-    return Done(
-        said=f"{len(wanted.tracks)} tracks are identity {made} now.",
-        identity=identity,
-        undo=Undo(act="merge", identity=identity, others=[made]),
-    )
+        said = people.assign(track, _need(wanted.identity, "identity"))
+    elif wanted.act == "confirm":
+        said = people.confirm(track, wanted.identity)
+    elif wanted.act == "reject":
+        said = people.reject(track, wanted.identity)
+        return Note(f"Track {track} is not identity {said.identity}.", said.identity, said)
+    else:
+        said = people.withdraw(track)
+        return Note(f"Nothing is said of track {track} any more.", said.identity, said)
+    return Note(f"Track {track} is identity {said.identity}.", said.identity, said)
+
+
+def _undo(here: Context, name: str | None) -> Done:
+    notes = here.shared.notes
+    note = notes.find(name, here.user.name) if name else None
+    if name is None or note is None or note.act is None:
+        raise ConsoleError("there is nothing to undo: it was undone, or is too long ago", 404)
+    here.gallery.people.undo(note.act)
+    notes.let_go(name)
+    return Done(said=f"Undone: {note.said}", identity=note.identity, undo=None)
 
 
 def would_go(gallery: Gallery, identity: int) -> Removal:
@@ -82,15 +85,6 @@ def erase(gallery: Gallery, identity: int, observations: int) -> Removal:
         )
     gone = gallery.life.erase(identity, vacuum=False)
     return Removal.model_validate(gone)
-
-
-def _back(gallery: Gallery, track: int, identity: int) -> Undo | None:
-    """How a track gets back to an identity; one that ended without it can't be had again."""
-    try:
-        gallery.browse.identity(identity)
-    except NotStored:
-        return None
-    return Undo(act="assign", track=track, identity=identity)
 
 
 def _need(value: int | None, name: str) -> int:

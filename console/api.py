@@ -156,7 +156,7 @@ def erase(here: Administrator, number: Number, body: EraseIn) -> Removal:
 @router.post("/acts")
 def act(here: Operator, body: Act) -> Done:
     """Does what somebody says of tracks and identities; the answer says how to take it back."""
-    return acting.act(here.gallery, body)
+    return acting.act(here, body)
 
 
 @router.get("/review")
@@ -199,7 +199,7 @@ def look_for(here: Operator, body: WantedIn) -> WantedDone:
     return watching.look_for(here.console, here.gallery, body, here.user.name)
 
 
-@router.delete("/watchlist/{name}", status_code=204)
+@router.delete("/watchlist/{name:path}", status_code=204)
 def look_no_more(here: Operator, name: str) -> None:
     """Looks for a person no more; the pictures go, alerts stay."""
     here.gallery.watchlist.remove(name)
@@ -222,25 +222,22 @@ def live_frame(here: Here, camera: str, number: Number) -> Response:
 @router.get("/live/events", include_in_schema=False, response_class=EventStream)
 async def live_events(here: Here, request: Request) -> EventStream:
     """Server-sent events: a mark, whenever what `/live` answers has changed; new frames by
-    themselves, as ``frames``. They end with the session, and with the console."""
-
-    def look() -> LiveOut:
-        user_of(request)
-        return here.shared.live.now()
+    themselves, as ``frames``; a ``beat`` each second. They end with the session, and with the
+    console."""
 
     async def events() -> AsyncIterator[str]:
         last = shown = None
         while not (here.shared.is_over() or await request.is_disconnected()):
-            try:
-                found = await run_in_threadpool(look)
-            except ConsoleError:
+            if await run_in_threadpool(user_of, request) is None:
                 return
+            found = await run_in_threadpool(here.shared.live.now)
             if (now := watching.mark(found)) != last:
                 last = now
                 yield f"data: {now}\n\n"
             if (fresh := json.dumps(watching.frames(found))) != shown:
                 shown = fresh
                 yield f"event: frames\ndata: {fresh}\n\n"
+            yield "event: beat\ndata: .\n\n"
             await asyncio.sleep(watching.EVERY)
 
     return EventStream(events())

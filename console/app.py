@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,13 +20,14 @@ from storage import (
     GalleryLocked,
     GalleryUnreachable,
     NotStored,
+    Overtaken,
     StorageError,
 )
 
 from . import api, pages
 from .context import Shared
 from .errors import ConsoleError
-from .guard import Headers, Hosts
+from .guard import Headers, Hosts, shown_at
 from .state import Console
 from .users import Sessions
 from .watching import Live
@@ -78,7 +80,7 @@ def code_of(error: Exception) -> int:
     """The HTTP status that an error is answered with."""
     if isinstance(error, ConsoleError):
         return error.code
-    if isinstance(error, GalleryHeld):
+    if isinstance(error, GalleryHeld | Overtaken):
         return 409
     if isinstance(error, GalleryLocked | GalleryUnreachable | GalleryFull):
         return 503
@@ -112,5 +114,6 @@ def _answer(
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": line}, code, headers)
     if code == 401:
-        return RedirectResponse(f"/sign-in?then={pages.quoted(request.url.path)}", 303)
-    return HTMLResponse(pages.problem(line), code)
+        return RedirectResponse(f"/sign-in?then={quote(shown_at(request), safe='')}", 303)
+    stay = {} if request.method == "GET" else {"HX-Push-Url": "false"}
+    return HTMLResponse(pages.problem(request, line), code, stay)

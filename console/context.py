@@ -15,6 +15,7 @@ from storage import Gallery
 
 from .errors import ConsoleError
 from .guard import Limit, check_origin
+from .notes import Note, Notes
 from .state import Console
 from .users import COOKIE, Sessions, User
 from .watching import Live
@@ -32,6 +33,7 @@ class Shared:
     console: Console
     sessions: Sessions | None
     live: Live
+    notes: Notes = field(default_factory=Notes)
     uploads: Limit = field(default_factory=lambda: Limit(60, 60.0))
     sign_ins: Limit = field(default_factory=lambda: Limit(5, 60.0))
     looks: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
@@ -41,11 +43,16 @@ class Shared:
 
 @dataclass(frozen=True)
 class Context:
-    """One request's user, and the gallery whose audit log names that user."""
+    """One request's user, and the gallery whose audit log names that user.
+
+    Args:
+        done: the name of the note on what the user did, which the page is to show.
+    """
 
     shared: Shared
     user: User
     gallery: Gallery
+    done: str | None
 
     @property
     def console(self) -> Console:
@@ -55,6 +62,11 @@ class Context:
     def noted(self) -> bool:
         """Whether searches and looks go into the audit log in any case: where people sign in."""
         return self.shared.sessions is not None
+
+    @property
+    def note(self) -> Note | None:
+        """What the user did, as the page is to say."""
+        return self.shared.notes.find(self.done, self.user.name) if self.done else None
 
     def look(self, sha: str) -> None:
         """Notes that the user looks at a picture, once for each picture and user of late."""
@@ -84,19 +96,12 @@ def shared_of(request: Request) -> Shared:
     return shared
 
 
-def user_of(request: Request) -> User:
-    """Who sends a request.
-
-    Raises:
-        ConsoleError: nobody is signed in, or no longer.
-    """
+def user_of(request: Request) -> User | None:
+    """Who sends a request; None where somebody must sign in first."""
     shared = shared_of(request)
     if shared.sessions is None:
         return User(shared.console.gallery.actor, "administrator")
-    found = shared.sessions.user(request.cookies.get(COOKIE))
-    if found is None:
-        raise ConsoleError("sign in first", 401)
-    return found
+    return shared.sessions.user(request.cookies.get(COOKIE))
 
 
 def context(request: Request) -> Context:
@@ -107,7 +112,10 @@ def context(request: Request) -> Context:
     """
     check_origin(request)
     shared, user = shared_of(request), user_of(request)
-    return Context(shared, user, shared.console.gallery.by(user.name))
+    if user is None:
+        raise ConsoleError("sign in first", 401)
+    gallery = shared.console.gallery.by(user.name)
+    return Context(shared, user, gallery, request.query_params.get("done"))
 
 
 Here = Annotated[Context, Depends(context)]

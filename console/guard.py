@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from threading import Lock
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
@@ -97,9 +97,26 @@ def check_origin(request: Request) -> None:
     """
     if request.method in ("GET", "HEAD", "OPTIONS") or OWN_HEADER in request.headers:
         return
-    origin = request.headers.get("origin")
-    if urlsplit(origin or "").netloc != request.headers.get("host"):
+    if _split(request.headers.get("origin")).netloc != request.headers.get("host"):
         raise ConsoleError("this request came from another site; send the header X-Nearfar: 1", 403)
+
+
+def shown_at(request: Request) -> str:
+    """The path and query of the page that a request is for: of a change, the page it came from."""
+    if request.method in ("GET", "HEAD"):
+        place = _split(str(request.url))
+    else:
+        place = _split(request.headers.get("referer"))
+        if place.netloc != request.headers.get("host"):
+            return "/"
+    return urlunsplit(("", "", place.path or "/", place.query, ""))
+
+
+def _split(address: str | None) -> SplitResult:
+    try:
+        return urlsplit(address or "")
+    except ValueError:  # such as http://[
+        return urlsplit("")
 
 
 class Limit:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.linking import evidence_between
 from pipeline.query import LIKELY, picture_hash
 from reid import Embeddings
-from storage import Gallery, Limits, Session, Sighting, StoredTrack
+from storage import Gallery, Limits, NotStored, Session, Sighting, StoredTrack
 
 from .errors import ConsoleError
 from .models import (
@@ -33,7 +33,7 @@ from .models import (
 from .state import Console, Query
 
 AT_ONCE = 48
-"""Identities on a page of the list."""
+"""Identities, or alerts, on a page of the list."""
 
 IN_PAIRS = 20
 """Tracks of an identity whose evidence is told pair by pair."""
@@ -155,6 +155,17 @@ def identity(gallery: Gallery, number: int) -> WholeIdentity:
         pairs=sorted(pairs, key=lambda pair: pair.evidence),
         history=[ChangeOut.model_validate(c) for c in gallery.people.history(number)],
     )
+
+
+def is_there(gallery: Gallery, number: int | None) -> bool:
+    """Whether a person has tracks (any more)."""
+    if number is None:
+        return False
+    try:
+        gallery.browse.identity(number)
+    except NotStored:
+        return False
+    return True
 
 
 def _track(track: StoredTrack, seen: Sighting | None) -> TrackOut:

@@ -12,7 +12,7 @@ Box = tuple[float, float, float, float]
 MOST = 2**53
 """The largest number that JSON carries whole everywhere."""
 Id = Annotated[int, Field(ge=1, le=MOST)]
-ActName = Literal["confirm", "withdraw", "reject", "assign", "merge", "split"]
+ActName = Literal["confirm", "withdraw", "reject", "assign", "merge", "split", "undo"]
 
 
 class Copied(BaseModel):
@@ -167,22 +167,29 @@ class Identities(BaseModel):
     next: int | None = Field(description="`above` of the page that follows")
 
 
-class Undo(BaseModel):
-    """The act that takes an act back; send it to `/api/v1/acts`."""
+class Act(BaseModel):
+    """What a person says of tracks and identities.
+
+    `confirm`, `withdraw`, `reject`: of a `track` and the identity it has. To `confirm` or `reject`
+    is refused when an `identity` is given and the track has another by now. `assign`: a `track` is
+    of `identity`. `merge`: `others` are `identity`. `split`: some `tracks` of `identity` are
+    another.
+    `undo`: what stood before the act `of` stands again, unless something has changed since.
+    """
 
     act: ActName
     track: Id | None = None
     identity: Id | None = None
     others: list[Id] = Field(default=[], max_length=1000)
     tracks: list[Id] = Field(default=[], max_length=10_000)
+    of: str | None = Field(default=None, max_length=100)
 
 
-class Act(Undo):
-    """What a person says of tracks and identities.
+class Undo(BaseModel):
+    """The act that takes an act back; send it to `/api/v1/acts` while the console runs."""
 
-    `confirm`, `withdraw`, `reject`: of a `track` and the identity it has. `assign`: a `track` is of
-    `identity`. `merge`: `others` are `identity`. `split`: some `tracks` of `identity` are another.
-    """
+    act: Literal["undo"] = "undo"
+    of: str
 
 
 class Done(BaseModel):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -17,14 +18,16 @@ from markupsafe import Markup, escape
 
 from pipeline.outputs import iso
 from pipeline.pages import FAR, clock, css_colour, span
+from storage import StorageError
 
 from . import acting, api, looking, watching
 from .api import Number
-from .context import Administrator, Context, Here, Operator, shared_of
+from .context import Administrator, Context, Here, Operator, shared_of, user_of
 from .errors import ConsoleError
 from .guard import check_origin
 from .looking import Terms
 from .models import MOST, Act, ActName, Id, WantedIn, WholeIdentity
+from .notes import Note
 from .users import COOKIE, SESSION_SECONDS
 
 router = APIRouter(include_in_schema=False)
@@ -59,21 +62,32 @@ def day(time: float) -> str:
     return iso(time)[:19].replace("T", " ")
 
 
-def quoted(path: str) -> str:
-    """A path as a part of an address."""
-    return quote(path, safe="")
-
-
 def _page(here: Context, template: str, **values: Any) -> HTMLResponse:
     made = _templates().get_template(template)
-    own = {"user": here.user, "accounts": here.noted, "notice": None}
+    own = {
+        "user": here.user,
+        "accounts": here.noted,
+        "note": here.note,
+        "done": here.done,
+        "passed": None,
+    }
     return HTMLResponse(made.render(**{**own, **values}))
 
 
-def problem(line: str) -> str:
+def _went(here: Context, place: str, said: str) -> RedirectResponse:
+    """Goes to a page that says what was done; it can be loaded again and gone back to."""
+    name = here.shared.notes.keep(here.user.name, Note(said))
+    return RedirectResponse(_address(place, done=name), 303)
+
+
+def problem(request: Request, line: str) -> str:
     """A page with a line that says what went wrong."""
+    user = None
+    with suppress(StorageError):  # which may be what went wrong
+        user = user_of(request)
+    accounts = shared_of(request).sessions is not None
     made = _templates().get_template("problem.html")
-    return made.render(line=line, user=None, accounts=False, notice=None)
+    return made.render(line=line, user=user, accounts=accounts, note=None)
 
 
 @router.get("/")
@@ -130,13 +144,15 @@ def search(
 @router.post("/search")
 def send(
     here: Here,
-    picture: Annotated[UploadFile, File()],
+    picture: Annotated[UploadFile | None, File()] = None,
     camera: Annotated[str, Form()] = "",
     after: Annotated[str, Form()] = "",
     before: Annotated[str, Form()] = "",
     min_level: Annotated[str, Form()] = "",
 ) -> Response:
     """Takes in a picture and goes to the address of its answer."""
+    if picture is None or not picture.size:
+        raise ConsoleError("choose a picture first")
     query = api.take(here, picture, None)
     limits = {"camera": camera, "after": after, "before": before, "min_level": min_level}
     return RedirectResponse(_address("/search", query=query.id, **limits), 303)
@@ -172,13 +188,11 @@ def ask_to_erase(here: Here, number: Number) -> HTMLResponse:
 @router.post("/identities/{number}/erase")
 def erase(
     here: Administrator, number: Number, observations: Annotated[int, Form(ge=0, le=MOST)]
-) -> HTMLResponse:
+) -> Response:
     """Removes a person for good."""
     gone = acting.erase(here.gallery, number, observations)
     said = f"Identity {number} is erased: {gone.tracks} tracks, {gone.crops} pictures."
-    return _page(
-        here, "gallery.html", kept=looking.kept(here.gallery), notice={"said": said, "undo": None}
-    )
+    return _went(here, "/gallery", said)
 
 
 @router.post("/acts")
@@ -189,18 +203,19 @@ def act(
     identity: Annotated[Id | None, Form()] = None,
     others: Annotated[list[Id], Form()] = [],  # noqa: B006
     tracks: Annotated[list[Id], Form()] = [],  # noqa: B006
+    of: Annotated[str | None, Form()] = None,
     back: Annotated[str, Form()] = "",
-) -> HTMLResponse:
+    passed: Annotated[list[Id], Form(max_length=1000)] = [],  # noqa: B006
+) -> Response:
     """Does what somebody says and shows where it leads; from the review, the next link."""
-    wanted = Act(act=act, track=track, identity=identity, others=others, tracks=tracks)
-    done = acting.act(here.gallery, wanted)
-    notice = {"said": done.said, "undo": done.undo, "back": back}
-    number = done.identity if done.identity is not None else identity
-    if back == "review" or number is None:
-        found = looking.review(here.gallery)
-        return _page(here, "review.html", found=found, passed=[], notice=notice)
-    one = looking.identity(here.gallery, number)
-    return _page(here, "identity.html", one=one, timeline=_timeline(one), notice=notice)
+    wanted = Act(act=act, track=track, identity=identity, others=others, tracks=tracks, of=of)
+    done = acting.act(here, wanted)
+    name = done.undo.of if done.undo else here.shared.notes.keep(here.user.name, Note(done.said))
+    if back == "review":
+        return RedirectResponse(_address("/review", passed=passed, done=name), 303)
+    there = looking.is_there(here.gallery, done.identity)
+    place = f"/identities/{done.identity}" if there else "/identities"
+    return RedirectResponse(_address(place, done=name), 303)
 
 
 @router.get("/review")
@@ -221,9 +236,13 @@ def live(here: Here) -> HTMLResponse:
 
 
 @router.get("/watchlist")
-def watchlist(here: Here) -> HTMLResponse:
-    """Who is looked for, and the alerts."""
-    return _page(here, "watchlist.html", found=watching.watchlist(here.gallery))
+def watchlist(here: Here, below: Annotated[int, Query(ge=1, le=MOST)] = MOST) -> HTMLResponse:
+    """Who is looked for, and the alerts, a page at a time."""
+    found = watching.watchlist(here.gallery)
+    alerts = [alert for alert in found.alerts if alert.id < below]
+    shown = alerts[: looking.AT_ONCE]
+    earlier = shown[-1].id if len(alerts) > len(shown) else None
+    return _page(here, "watchlist.html", found=found, alerts=shown, earlier=earlier)
 
 
 @router.post("/watchlist")
@@ -232,22 +251,20 @@ def look_for(
     name: Annotated[str, Form(min_length=1, max_length=100)],
     like: Annotated[list[Id], Form(max_length=50)] = [],  # noqa: B006
     query: Annotated[str | None, Form()] = None,
-) -> HTMLResponse:
+) -> Response:
     """Looks for a person from now on."""
     body = WantedIn(name=name, like=like, query=query)
     done = watching.look_for(here.console, here.gallery, body, here.user.name)
     enough = "" if done.can_alert else " So few can't raise an alert: add more."
     said = f"{done.name} is looked for, by {done.pictures} pictures.{enough}"
-    notice = {"said": said, "undo": None}
-    return _page(here, "watchlist.html", found=watching.watchlist(here.gallery), notice=notice)
+    return _went(here, "/watchlist", said)
 
 
 @router.post("/watchlist/remove")
-def look_no_more(here: Operator, name: Annotated[str, Form()]) -> HTMLResponse:
+def look_no_more(here: Operator, name: Annotated[str, Form()]) -> Response:
     """Looks for a person no more."""
     here.gallery.watchlist.remove(name)
-    notice = {"said": f"{name} is no longer looked for.", "undo": None}
-    return _page(here, "watchlist.html", found=watching.watchlist(here.gallery), notice=notice)
+    return _went(here, "/watchlist", f"{name} is no longer looked for.")
 
 
 @router.get("/gallery")
@@ -262,19 +279,17 @@ def hold(
     reason: Annotated[str, Form(min_length=1, max_length=500)],
     identity: Annotated[Id | None, Form()] = None,
     camera: Annotated[str, Form(max_length=200)] = "",
-) -> HTMLResponse:
+) -> Response:
     """Places a legal hold on a person, a camera or everything."""
     made = here.gallery.life.hold(reason, identity=identity, camera=camera or None)
-    notice = {"said": f"Hold {made.id} is placed.", "undo": None}
-    return _page(here, "gallery.html", kept=looking.kept(here.gallery), notice=notice)
+    return _went(here, "/gallery", f"Hold {made.id} is placed.")
 
 
 @router.post("/holds/{number}/lift")
-def lift(here: Administrator, number: Number) -> HTMLResponse:
+def lift(here: Administrator, number: Number) -> Response:
     """Lifts a legal hold."""
     here.gallery.life.lift(number)
-    notice = {"said": f"Hold {number} is lifted.", "undo": None}
-    return _page(here, "gallery.html", kept=looking.kept(here.gallery), notice=notice)
+    return _went(here, "/gallery", f"Hold {number} is lifted.")
 
 
 @router.get("/api")
@@ -315,7 +330,7 @@ def sign_in(
         cookie,
         max_age=SESSION_SECONDS,
         httponly=True,
-        samesite="strict",
+        samesite="lax",
         secure=request.url.scheme == "https",
     )
     return answer
@@ -323,16 +338,16 @@ def sign_in(
 
 @router.post("/sign-out")
 def sign_out(request: Request) -> Response:
-    """Ends the session in this browser."""
+    """Ends the session in this browser, which forgets the pictures that it holds."""
     check_origin(request)
-    answer = RedirectResponse("/sign-in", 303)
+    answer = RedirectResponse("/sign-in", 303, {"Clear-Site-Data": '"cache", "storage"'})
     answer.delete_cookie(COOKIE)
     return answer
 
 
 def _sign_in_form(then: str, wrong: str | None) -> str:
     made = _templates().get_template("sign_in.html")
-    return made.render(then=_own(then), wrong=wrong, user=None, accounts=True, notice=None)
+    return made.render(then=_own(then), wrong=wrong, user=None, accounts=True, note=None)
 
 
 def _own(then: str) -> str:

@@ -29,12 +29,18 @@ class User:
     name: str
     role: str
 
+    def may(self, role: str) -> bool:
+        """Whether the user may do what needs `role`."""
+        return RANKS[self.role] >= RANKS[role]
+
     def need(self, role: str) -> None:
         """Raises:
         ConsoleError: the user may not do what needs `role`.
         """
-        if RANKS[self.role] < RANKS[role]:
-            raise ConsoleError(f"{self.name} is {self.role}; this needs {role}", 403)
+        if not self.may(role):
+            raise ConsoleError(
+                f"{self.name} is signed in as {self.role}, and this takes an {role}", 403
+            )
 
 
 def hash_password(password: str) -> str:

@@ -138,7 +138,7 @@ def split(
     Example: `nearfar gallery split 3 41 42 --gallery nearfar.db`
     """
     with opened_gallery(gallery) as opened:
-        made = opened.people.split(identity, tracks)
+        made = opened.people.split(identity, tracks).identity
     if as_json:
         print_json({"identity": made, "tracks": tracks})
     else:
@@ -155,7 +155,7 @@ def confirm(
     Example: `nearfar gallery confirm 41 --gallery nearfar.db`
     """
     with opened_gallery(gallery) as opened:
-        identity = opened.people.confirm(track)
+        identity = opened.people.confirm(track).identity
     typer.echo(f"track {track} is identity {identity}")
 
 
@@ -169,7 +169,7 @@ def reject(
     Example: `nearfar gallery reject 41 --gallery nearfar.db`
     """
     with opened_gallery(gallery) as opened:
-        identity = opened.people.reject(track)
+        identity = opened.people.reject(track).identity
     typer.echo(f"track {track} is not identity {identity}")
 
 

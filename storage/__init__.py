@@ -20,6 +20,7 @@ from .errors import (
     GalleryUnreachable,
     NotAGallery,
     NotStored,
+    Overtaken,
     StorageError,
 )
 from .gallery import Gallery
@@ -49,6 +50,7 @@ from .records import (
 from .reindexing import reindex
 from .removal import Removed
 from .rules import Rule
+from .standing import Said
 from .watchlist import Alert, Wanted, WatchList
 
 __all__ = [
@@ -86,6 +88,7 @@ __all__ = [
     "NotAGallery",
     "NotStored",
     "ObservationRow",
+    "Overtaken",
     "Part",
     "PartSearcher",
     "People",
@@ -95,6 +98,7 @@ __all__ = [
     "Removed",
     "Repair",
     "Rule",
+    "Said",
     "SearchHit",
     "SearchPage",
     "Session",

@@ -23,6 +23,10 @@ class NotStored(StorageError):
     """What was named by number or name is not in the gallery (any more)."""
 
 
+class Overtaken(StorageError):
+    """What somebody looked at when they said this has changed since; nothing was done."""
+
+
 class NotAGallery(StorageError):
     """The file is no database, or a database of something else."""
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
 from . import audit, counters, schema
 from .database import Database
-from .errors import NotStored, StorageError
+from .errors import NotStored, Overtaken, StorageError
 from .identities import Judgements, judgements
+from .standing import Said, Standing, check, put_back, standing
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Change:
 class People:
     """Judgements on the identities of one gallery; each stands in its audit log.
 
+    Each act returns what it did, which `undo` takes back.
+
     Args:
         actor: who judges, for the audit log.
     """
@@ -38,7 +43,7 @@ class People:
     def __init__(self, database: Database, actor: str) -> None:
         self._database, self._actor = database, actor
 
-    def merge(self, into: int, others: Collection[int]) -> None:
+    def merge(self, into: int, others: Collection[int]) -> Said:
         """Says that several identities are one person; the others end, their numbers stay taken.
 
         Every track of them is confirmed as that person's, so a later run does not part them.
@@ -52,15 +57,18 @@ class People:
                 raise StorageError(f"nothing to merge into identity {into}: name other identities")
             for identity in (into, *sources):
                 _require(connection, identity)
-            for source in sources:
-                tracks = _tracks(connection, source)
+            parts = {source: _tracks(connection, source) for source in sources}
+            every = sum(parts.values(), _tracks(connection, into))
+            before = standing(connection, every)
+            for source, tracks in parts.items():
                 _move(connection, tracks, source, into)
-            for track in _tracks(connection, into):
+            for track in every:
                 _judge(connection, track, into, "confirmed")
-            audit.append(connection, self._actor, "merge", {"into": into, "from": sources})
+            facts = {"into": into, "from": sources}
+            return self._said(connection, "merge", facts, into, before)
 
-    def split(self, identity: int, tracks: Collection[int]) -> int:
-        """Says that some of an identity's tracks are another person; returns the new identity.
+    def split(self, identity: int, tracks: Collection[int]) -> Said:
+        """Says that some of an identity's tracks are another person; leads to the new identity.
 
         A later run does not bring the two parts together.
 
@@ -77,6 +85,7 @@ class People:
                 raise StorageError(
                     f"identity {identity} has {len(own)} tracks: name some of them, not all"
                 )
+            before = standing(connection, own)
             made = connection.scalar(
                 insert(schema.Identity).values(created=time.time()).returning(schema.Identity.id)
             )
@@ -88,65 +97,64 @@ class People:
             for track in sorted(own - set(moved)):
                 _judge(connection, track, made, "rejected")
             facts = {"identity": identity, "tracks": moved, "into": made}
-            audit.append(connection, self._actor, "split", facts)
-        return made
+            return self._said(connection, "split", facts, made, before)
 
-    def confirm(self, track: int) -> int:
-        """Says that a track is of the identity that it has; returns that identity.
+    def confirm(self, track: int, shown: int | None = None) -> Said:
+        """Says that a track is of the identity that it has.
+
+        Args:
+            shown: the identity that the person saw it with, if that is known.
 
         Raises:
-            StorageError: no such track, or it has no identity.
+            Overtaken: it is not of the identity that was shown. StorageError: no such track, or it
+                has no identity.
         """
         with self._database.write() as connection:
-            identity = _identity(connection, track)
+            identity = _identity(connection, track, shown)
+            before = standing(connection, [track])
             _judge(connection, track, identity, "confirmed")
             facts = {"track": track, "identity": identity}
-            audit.append(connection, self._actor, "confirm", facts)
-        return identity
+            return self._said(connection, "confirm", facts, identity, before)
 
-    def reject(self, track: int) -> int:
-        """Says that a track is not of the identity that it has; returns the identity it leaves.
+    def reject(self, track: int, shown: int | None = None) -> Said:
+        """Says that a track is not of the identity that it has, and leads to the one it leaves.
 
         The track has no identity then, and never gets that one again.
 
+        Args:
+            shown: the identity that the person saw it with, if that is known.
+
         Raises:
-            StorageError: no such track, or it has no identity.
+            Overtaken: it is not of the identity that was shown. StorageError: no such track, or it
+                has no identity.
         """
         with self._database.write() as connection:
-            identity = _identity(connection, track)
+            identity = _identity(connection, track, shown)
+            before = standing(connection, [track])
             _move(connection, [track], identity, None)
             _judge(connection, track, identity, "rejected")
             facts = {"track": track, "identity": identity}
-            audit.append(connection, self._actor, "reject", facts)
-        return identity
+            return self._said(connection, "reject", facts, identity, before)
 
-    def assign(self, track: int, identity: int) -> None:
+    def assign(self, track: int, identity: int) -> Said:
         """Says that a track is of an identity, whatever it had before.
 
         Raises:
             StorageError: no such track, or an identity that is not there or has ended.
         """
         with self._database.write() as connection:
-            before = connection.execute(
-                select(schema.Track.identity_id).where(schema.Track.id == track)
-            ).one_or_none()
-            if before is None:
+            before = standing(connection, [track])
+            if track not in before.identity:
                 raise NotStored(f"no track {track} in the gallery")
             _require(connection, identity)
-            if before[0] is None:
-                connection.execute(
-                    update(schema.Track)
-                    .where(schema.Track.id == track)
-                    .values(identity_id=identity)
-                )
-                counters.count_up(connection, counters.IDENTITIES)
-            elif before[0] != identity:
-                _move(connection, [track], before[0], identity)
+            held = before.identity[track]
+            if held != identity:
+                _move(connection, [track], held, identity)
             _judge(connection, track, identity, "confirmed")
-            facts = {"track": track, "identity": identity, "before": before[0]}
-            audit.append(connection, self._actor, "assign", facts)
+            facts = {"track": track, "identity": identity, "before": held}
+            return self._said(connection, "assign", facts, identity, before)
 
-    def withdraw(self, track: int) -> None:
+    def withdraw(self, track: int) -> Said:
         """Takes back what was confirmed of a track and the identity that it has.
 
         Raises:
@@ -155,6 +163,7 @@ class People:
         link = schema.IdentityLink
         with self._database.write() as connection:
             identity = _identity(connection, track)
+            before = standing(connection, [track])
             changed = connection.execute(
                 update(link)
                 .where(
@@ -168,7 +177,39 @@ class People:
             if not changed:
                 raise StorageError(f"nothing was confirmed of track {track}")
             facts = {"track": track, "identity": identity}
-            audit.append(connection, self._actor, "withdraw", facts)
+            return self._said(connection, "withdraw", facts, identity, before)
+
+    def undo(self, said: Said) -> None:
+        """Takes an act back: what stood before stands again, as if nothing had been said.
+
+        An identity that ended by it lives on under its number, one that was made by it ends; both
+        stand in the history.
+
+        Raises:
+            Overtaken: something that the act changed has changed since.
+        """
+        with self._database.write() as connection:
+            check(connection, said)
+            ways: dict[tuple[int | None, int | None], list[int]] = defaultdict(list)
+            for track, (was, left) in said.moved.items():
+                ways[left, was].append(track)
+            person = schema.Identity
+            for (source, target), tracks in ways.items():
+                connection.execute(update(person).where(person.id == target).values(ended=None))
+                _move(connection, tracks, source, target)
+            put_back(connection, said)
+            audit.append(connection, self._actor, "undo", {"act": said.act, **said.facts})
+
+    def _said(
+        self,
+        connection: Connection,
+        act: str,
+        facts: Mapping[str, Any],
+        identity: int,
+        before: Standing,
+    ) -> Said:
+        audit.append(connection, self._actor, act, facts)
+        return Said(act, facts, identity, before, standing(connection, before.identity))
 
     def judgements(self) -> Judgements:
         """All that was said of tracks and of identities that have not ended."""
@@ -194,12 +235,16 @@ def _require(connection: Connection, identity: int) -> None:
         raise NotStored(f"no identity {identity} in the gallery, or it has ended")
 
 
-def _identity(connection: Connection, track: int) -> int:
+def _identity(connection: Connection, track: int, shown: int | None = None) -> int:
+    """The identity of a track, which must be the one that was shown."""
     row = connection.execute(
         select(schema.Track.identity_id).where(schema.Track.id == track)
     ).one_or_none()
     if row is None:
         raise NotStored(f"no track {track} in the gallery")
+    if shown is not None and row[0] != shown:
+        now = f"is identity {row[0]}" if row[0] is not None else "has no identity"
+        raise Overtaken(f"by now track {track} {now}, it was shown as {shown}: look again")
     if row[0] is None:
         raise StorageError(f"track {track} has no identity")
     return int(row[0])
@@ -212,10 +257,15 @@ def _tracks(connection: Connection, identity: int) -> list[int]:
     )
 
 
-def _move(connection: Connection, tracks: Collection[int], source: int, target: int | None) -> None:
-    """Moves tracks from one identity to another and writes that to the history."""
+def _move(
+    connection: Connection, tracks: Collection[int], source: int | None, target: int | None
+) -> None:
+    """Moves tracks from one identity to another, or from none, and writes that to the history."""
     track, person, now = schema.Track, schema.Identity, time.time()
     connection.execute(update(track).where(track.id.in_(tracks)).values(identity_id=target))
+    counters.count_up(connection, counters.IDENTITIES)
+    if source is None:
+        return
     left = _tracks(connection, source)
     if not left:
         connection.execute(update(person).where(person.id == source).values(ended=now))
@@ -238,7 +288,6 @@ def _move(connection: Connection, tracks: Collection[int], source: int, target: 
         )
         .values(state="past", updated=now)
     )
-    counters.count_up(connection, counters.IDENTITIES)
 
 
 def _judge(connection: Connection, track: int, identity: int, state: str) -> None:

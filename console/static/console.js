@@ -36,29 +36,65 @@ document.addEventListener("click", (event) => {
   if (person) document.querySelector(`button[data-person="${person.dataset.person}"]`).click();
 });
 
-// Buttons with data-key are pressed by that key, unless somebody is writing.
+// Buttons with data-key are pressed by that key, once a press, unless somebody is writing or what
+// was pressed before is still under way: nobody judges what is not shown yet.
 document.addEventListener("keydown", (event) => {
+  if (event.repeat || document.querySelector(".htmx-request")) return;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
   const button = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (button) { event.preventDefault(); button.click(); }
 });
 
-// The live page follows the server's events; the events end when another page is shown.
-let events = null;
+// The live page follows the server's events; the events end when another page is shown. One comes
+// each second: without any for PATIENCE ms, or when the connection breaks, the page says so.
+const PATIENCE = 5000;
+let events = null, heard = 0;
 function follow() {
   const live = document.getElementById("live");
-  if (events && !live) { events.close(); events = null; }
+  if (events && !live) { events.close(); events = null; heard = 0; }
   if (!live || events) return;
+  heard ||= Date.now();
   events = new EventSource(live.dataset.events);
+  events.onerror = lost;
+  events.addEventListener("beat", hear);
   events.onmessage = (event) => {
+    hear();
     if (document.getElementById("live")?.dataset.mark === event.data) return;
     htmx.ajax("GET", "/live", { target: "#live", select: "#live", swap: "outerHTML" });
   };
   events.addEventListener("frames", (event) => {
+    hear();
     for (const [camera, frame] of Object.entries(JSON.parse(event.data))) show(camera, frame);
   });
 }
+function hear() {
+  heard = Date.now();
+  document.getElementById("live")?.classList.remove("lost");
+  document.getElementById("lost")?.remove();
+}
+function lost() {
+  const live = document.getElementById("live");
+  if (!live) return;
+  live.classList.add("lost");
+  if (!document.getElementById("lost")) {
+    const said = document.createElement("div");
+    Object.assign(said, { id: "lost", className: "notice problem" });
+    said.setAttribute("role", "alert");
+    said.textContent = `not connected since ${new Date(heard).toISOString().slice(11, 19)}: what is shown is old`;
+    live.before(said);
+  }
+  if (events?.readyState === EventSource.CLOSED) again();
+}
+// A browser does not ask again for events that it was refused: for good, where nobody is signed in.
+async function again() {
+  events = null;
+  const answer = await fetch("/api/v1/me").catch(() => null);
+  if (answer?.status === 401) location.assign("/sign-in?then=/live");
+  else setTimeout(follow, 3000);
+}
+setInterval(() => { if (events && Date.now() - heard > PATIENCE) lost(); }, 1000);
+
 // New frames and boxes take the place of those that are shown; the rest of the page stays.
 const SVG = "http://www.w3.org/2000/svg";
 function made(name, values, text) {

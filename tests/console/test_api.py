@@ -6,6 +6,7 @@ import re
 import struct
 import zlib
 from io import BytesIO
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -144,8 +145,12 @@ def test_what_people_say_is_kept_and_taken_back(client: TestClient, gallery: Gal
     done = act(client, act="merge", identity=1, others=[2])
     assert len(client.get("/api/v1/identities/1").json()["every"]) == 4
     act(client, **done["undo"])
-    parts = {t: i for t, i in held().items() if before[t] in (1, 2)}
-    assert len(set(parts.values())) == 2
+    assert held() == before
+    said = gallery.people.judgements()
+    assert (said.confirmed, said.rejected) == ({}, set())
+    again = client.post("/api/v1/acts", json=done["undo"], headers=OWN)
+    assert again.status_code == 404
+    assert "nothing to undo" in again.json()["detail"]
     assert gallery.check() == []
     for wrong, code in (
         ({"act": "confirm"}, 422),
@@ -155,6 +160,32 @@ def test_what_people_say_is_kept_and_taken_back(client: TestClient, gallery: Gal
         ({"act": "burn", "track": 1}, 422),
     ):
         assert client.post("/api/v1/acts", json=wrong, headers=OWN).status_code == code
+
+
+def test_what_has_changed_since_is_not_undone(client: TestClient, gallery: Gallery) -> None:
+    done = act(client, act="reject", track=1)
+    act(client, act="assign", track=1, identity=2)
+    refused = client.post("/api/v1/acts", json=done["undo"], headers=OWN)
+    assert refused.status_code == 409
+    assert "track 1 has changed since" in refused.json()["detail"]
+    assert gallery.people.judgements().confirmed == {1: 2}
+
+
+def test_what_was_shown_is_judged_and_nothing_else(client: TestClient, gallery: Gallery) -> None:
+    _, one, *_ = client.get("/review").text.split('action="/acts"')
+    form = dict(re.findall('name="(\\w+)" value="(\\w*)"', one))
+    track, shown = int(form["track"]), int(form["identity"])
+    act(client, act="assign", track=track, identity=shown % PEOPLE + 1)
+    said = gallery.people.judgements()
+    for name in ("confirm", "reject"):
+        page = client.post("/acts", data=form | {"act": name}, headers=OWN)
+        body = {"act": name, "track": track, "identity": shown}
+        for refused in (page, client.post("/api/v1/acts", json=body, headers=OWN)):
+            assert refused.status_code == 409
+            assert f"it was shown as {shown}: look again" in refused.text
+    assert gallery.people.judgements() == said
+    act(client, act="reject", track=track, identity=shown % PEOPLE + 1)
+    assert client.post("/api/v1/acts", json=body, headers=OWN).status_code == 409
 
 
 def test_the_least_certain_links_come_first(client: TestClient, gallery: Gallery) -> None:
@@ -179,6 +210,7 @@ def test_an_assignment_goes_back_to_where_the_track_was(
     assert gallery.browse.identity_of([track]) == {track: 2}
     act(client, **done["undo"])
     assert gallery.browse.identity_of([track]) == {track: 1}
+    assert gallery.people.judgements().rejected == set()
 
 
 def test_links_that_were_put_off_are_not_forgotten(client: TestClient) -> None:
@@ -188,6 +220,15 @@ def test_links_that_were_put_off_are_not_forgotten(client: TestClient) -> None:
     ]:
         passed.append(doubt["track"])
     assert len(passed) == found["left"] == 2 * PEOPLE
+    form = {"act": "confirm", "track": passed[0], "back": "review", "passed": passed[1:]}
+    moved = client.post("/acts", data=form, headers=OWN)
+    assert parse_qs(urlsplit(moved.headers["location"]).query)["passed"] == [*map(str, passed[1:])]
+    shown = client.get(moved.headers["location"]).text
+    assert f"{2 * PEOPLE - 1} links are left that were put off" in shown
+    forms = shown.split('action="/acts"')
+    assert forms[1].count('name="passed"') == 2 * PEOPLE - 1, "undo does not forget them"
+    (name,) = re.findall('name="of" value="([^"]+)"', forms[1])
+    client.post("/api/v1/acts", json={"act": "undo", "of": name}, headers=OWN)
     page = client.get("/review", params={"passed": passed}).text
     assert f"{2 * PEOPLE} links are left that were put off" in page
 
@@ -211,6 +252,47 @@ def test_erasing_says_before_what_goes(client: TestClient, gallery: Gallery) -> 
     assert client.post("/api/v1/identities/2/erase", json=body, headers=OWN).json() == going
     assert client.get("/api/v1/identities/2").status_code == 404
     assert client.get("/api/v1/gallery").json()["identities"] == PEOPLE - 1
+
+
+def test_nine_of_many_people_have_keys(client: TestClient, crops: Crops) -> None:
+    query = send(client, png(frame_of(*[crops[who % PEOPLE, who % 2] for who in range(11)])))
+    page = client.get("/search", params={"query": query["id"]}).text
+    assert re.findall('data-key="([^"]+)"', page) == [*"123456789"]
+    assert "Person 11 from the left" in page
+
+
+def test_a_name_with_a_slash_leaves_the_watch_list(client: TestClient, gallery: Gallery) -> None:
+    seen = gallery.browse.best([1])[1].id
+    client.post("/api/v1/watchlist", json={"name": "gate/north", "like": [seen]}, headers=OWN)
+    for name in ("gate%2Fnorth", "gate/north"):
+        code = client.delete(f"/api/v1/watchlist/{name}", headers=OWN).status_code
+        assert code == (204 if "%" in name else 404)
+    assert gallery.watchlist.persons() == []
+
+
+def test_alerts_come_in_pages(client: TestClient, gallery: Gallery) -> None:
+    seen = gallery.browse.best([1])[1]
+    for n in range(100):
+        gallery.watchlist.raise_alert(
+            f"no {n:02d}", seen.track, seen.time, 7.5, 5.0, seen.crop, send=False
+        )
+    place, told = "/watchlist", []
+    while place:
+        page = client.get(place).text
+        found = re.findall("<b>no ([0-9]+)</b>", page)
+        assert len(found) <= 48
+        assert page.count('loading="lazy"') == len(found)
+        told += found
+        (place,) = re.findall('href="(/watchlist[?][^"]*)">Earlier', page) or [""]
+    assert [*map(int, told)] == [*range(99, -1, -1)]
+
+
+def test_without_a_picture(client: TestClient) -> None:
+    assert re.search('<input type="file" [^>]*required>', client.get("/").text)
+    for files in ({}, {"picture": ("", b"")}, {"picture": ("p.png", b"")}):
+        answer = client.post("/search", data={"camera": "near"}, files=files, headers=OWN)
+        assert answer.status_code == 422
+        assert "choose a picture first" in answer.text
 
 
 def test_pictures_in_memory_are_bounded(

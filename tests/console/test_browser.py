@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import cv2
 import numpy as np
@@ -12,8 +13,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
+from console.models import LiveOut
 from console.state import Console
 from console.users import hash_password
+from console.watching import Live
 from pipeline import Detector
 from reid import Embedder
 from storage import Account, Gallery, ObservationRow, TrackUpdate
@@ -24,6 +27,8 @@ from .serving import Served, needs_chromium
 pytestmark = needs_chromium
 Crops = dict[tuple[int, int], np.ndarray]
 PASSWORD = "correct horse battery"
+PATIENCE = 5000
+"""Milliseconds, as in console.js."""
 
 
 @pytest.fixture
@@ -138,6 +143,7 @@ def test_picking_somebody_in_a_frame(page: Page, url: str, crops: Crops, tmp_pat
     expect(page.locator(".results section")).to_have_count(PEOPLE)
     assert first_hit(page) == "Identity 1"
     page.go_back()
+    expect(page.locator("rect[data-person]")).to_have_count(2)
     page.keyboard.press("1")
     expect(page.locator(".results section")).to_have_count(PEOPLE)
     assert first_hit(page) == "Identity 4"
@@ -163,9 +169,9 @@ def test_confirm_split_and_undo(page: Page, url: str, gallery: Gallery) -> None:
     expect(page.get_by_role("status")).to_contain_text("1 tracks are identity")
     assert gallery.browse.identity(4).tracks == gallery.browse.identity(4).tracks[:1]
     page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_role("status")).to_contain_text("now includes")
+    expect(page.get_by_role("status")).to_contain_text("Undone: 1 tracks are identity")
     assert len(gallery.browse.identity(4).tracks) == 2
-    assert [e.action for e in gallery.audit.entries()] == ["confirm", "split", "merge"]
+    assert [e.action for e in gallery.audit.entries()] == ["confirm", "split", "undo"]
 
 
 def test_ten_links_by_keyboard(page: Page, url: str, gallery: Gallery) -> None:
@@ -175,7 +181,7 @@ def test_ten_links_by_keyboard(page: Page, url: str, gallery: Gallery) -> None:
     page.keyboard.press("s")
     expect(page.locator("main")).to_contain_text(f"{left - 1} links to judge")
     page.keyboard.press("u")
-    expect(page.get_by_role("status")).to_contain_text("Nothing is said")
+    expect(page.get_by_role("status")).to_contain_text("Undone: Track")
     page.goto(f"{url}/review")
     for done in range(1, left + 1):
         page.keyboard.press("s")
@@ -183,6 +189,25 @@ def test_ten_links_by_keyboard(page: Page, url: str, gallery: Gallery) -> None:
         expect(page.locator("main")).to_contain_text(rest)
     confirmed = [e.action for e in gallery.audit.entries()].count("confirm")
     assert confirmed == left + 1
+
+
+def test_a_key_that_is_held_judges_once(page: Page, url: str, gallery: Gallery) -> None:
+    def late(route: Route) -> None:
+        page.wait_for_timeout(300)
+        route.continue_()
+
+    page.goto(f"{url}/review")
+    for _ in range(5):
+        page.keyboard.down("s")
+    expect(page.locator("main")).to_contain_text(f"{2 * PEOPLE - 1} links to judge")
+    page.keyboard.down("s")
+    page.keyboard.up("s")
+    assert len(gallery.audit.entries("confirm")) == 1
+    page.route("**/acts", late)
+    for _ in range(3):
+        page.keyboard.press("s")
+    expect(page.locator("main")).to_contain_text(f"{2 * PEOPLE - 2} links to judge")
+    assert len(gallery.audit.entries("confirm")) == 2
 
 
 def test_watching_for_somebody(page: Page, url: str, gallery: Gallery) -> None:
@@ -230,6 +255,47 @@ def test_the_live_page_follows_what_is_stored(page: Page, url: str, gallery: Gal
     expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
 
 
+def test_the_live_page_says_when_it_is_not_connected(
+    page: Page, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, now = Event(), Live.now
+
+    def held_up(live: Live) -> LiveOut:
+        assert goes_on.wait(30)
+        return now(live)
+
+    monkeypatch.setattr(Live, "now", held_up)
+    goes_on.set()
+    page.goto(f"{url}/live")
+    expect(page.get_by_role("region", name="camera near")).to_be_visible()
+    page.wait_for_timeout(PATIENCE + 1000)
+    expect(page.locator(".lost, #lost")).to_have_count(0)
+    goes_on.clear()
+    said = page.get_by_role("alert")
+    expect(said).to_contain_text(re.compile("not connected since [0-9:]{8}"), timeout=10_000)
+    expect(page.locator("#live.lost")).to_have_count(1)
+    goes_on.set()
+    expect(page.locator(".lost, #lost")).to_have_count(0)
+
+
+def test_the_live_page_ends_with_the_session(
+    browser: Browser, gallery: Gallery, embedder: Embedder
+) -> None:
+    gallery.accounts.put(Account("ada", "viewer", hash_password(PASSWORD)))
+    context = browser.new_context()
+    page = context.new_page()
+    with Served(Console(gallery, embedder), sign_in=True) as url:
+        page.goto(f"{url}/live")
+        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("region", name="camera near")).to_be_visible()
+        gallery.accounts.remove("ada")
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=15_000)
+        assert page.get_by_label("Name").evaluate("e => e.form.then.value") == "/live"
+    context.close()
+
+
 def test_erasing_asks_first(page: Page, url: str, gallery: Gallery) -> None:
     page.goto(f"{url}/identities/5")
     page.get_by_role("link", name="Erase").click()
@@ -254,6 +320,62 @@ def test_holds_are_placed_and_lifted(page: Page, url: str, gallery: Gallery) -> 
     assert [hold.lifted is None for hold in gallery.life.holds()] == [False, True]
 
 
+def test_after_a_change_the_page_can_be_loaded_again_and_gone_back_to(
+    page: Page, url: str, gallery: Gallery
+) -> None:
+    def again(place: str, said: str) -> None:
+        expect(page.get_by_role("status")).to_contain_text(said)
+        assert re.fullmatch(f"{url}{place}[?]done=[^&]+", page.url)
+        page.reload()
+        expect(page.get_by_role("status")).to_contain_text(said)
+
+    page.goto(f"{url}/review")
+    page.keyboard.press("s")
+    again("/review", "Track")
+    page.keyboard.press("u")
+    again("/review", "Undone: Track")
+    page.goto(f"{url}/identities/1")
+    page.get_by_role("button", name="Is the person").first.click()
+    again("/identities/1", "is identity 1")
+    page.get_by_label("The same person as identity").fill("2")
+    page.get_by_role("button", name="Merge").click()
+    again("/identities/1", "now includes 2")
+    page.go_back()
+    expect(page.get_by_role("status")).to_contain_text("is identity 1")
+    page.get_by_label("Look for this person as").fill("lost child")
+    page.get_by_role("button", name="Watch for").click()
+    again("/watchlist", "is looked for")
+    page.get_by_role("button", name="Look no more for lost child").click()
+    again("/watchlist", "no longer looked for")
+    page.goto(f"{url}/gallery")
+    page.get_by_label("because of").fill("case")
+    page.get_by_role("button", name="Place a legal hold").click()
+    again("/gallery", "Hold 1 is placed")
+    page.get_by_role("button", name="Lift hold 1").click()
+    again("/gallery", "Hold 1 is lifted")
+    page.goto(f"{url}/identities/3/erase")
+    page.get_by_role("button", name="Erase for good").click()
+    again("/gallery", "Identity 3 is erased")
+    page.goto(f"{url}/identities/4")
+    page.get_by_role("button", name="Is not").first.click()
+    expect(page.get_by_role("button", name="Is not")).to_have_count(1)
+    page.get_by_role("button", name="Is not").click()
+    page.wait_for_url(re.compile("/identities.done="))
+    again("/identities", "is not identity 4")
+
+
+def test_a_refusal_leaves_the_address(browser: Browser, url: str, gallery: Gallery) -> None:
+    context = browser.new_context()  # the refusal is an error to the browser, and is meant
+    page = context.new_page()
+    page.goto(f"{url}/identities/1")
+    page.get_by_label("The same person as identity").fill("77")
+    page.get_by_role("button", name="Merge").click()
+    expect(page.get_by_role("alert")).to_contain_text("no identity 77")
+    page.reload()
+    expect(page.get_by_role("heading", name="Identity 1")).to_be_visible()
+    context.close()
+
+
 def test_a_session_that_expired(
     browser: Browser, gallery: Gallery, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,7 +397,7 @@ def test_a_session_that_expired(
         page.get_by_label("Name").fill("ada")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("link", name="Review")).to_be_visible()
+        expect(page.get_by_role("heading", name="Review")).to_be_visible()
     context.close()
 
 
@@ -293,11 +415,34 @@ def test_signing_in_and_out(browser: Browser, gallery: Gallery, embedder: Embedd
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("heading", name="Identity 2")).to_be_visible()
-        page.get_by_role("button", name="Is the person").first.click()
-        expect(page.get_by_role("alert")).to_contain_text("ada is viewer; this needs operator")
         gallery.accounts.remove("ada")
         page.goto(f"{url}/gallery")
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    context.close()
+
+
+def test_after_signing_out_nothing_is_left_to_go_back_to(
+    browser: Browser, gallery: Gallery, embedder: Embedder
+) -> None:
+    gallery.accounts.put(Account("ada", "viewer", hash_password(PASSWORD)))
+    context = browser.new_context()
+    page = context.new_page()
+    with Served(Console(gallery, embedder), sign_in=True) as url:
+        page.goto(f"{url}/identities")
+        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="Identity 2").click()
+        expect(page.get_by_role("heading", name="Identity 2")).to_be_visible()
+        page.get_by_role("link", name="Gallery").click()
+        expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        assert page.evaluate("sessionStorage.getItem('htmx-history-cache')") is None
+        page.go_back()
+        page.go_back()
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        expect(page.locator("main img")).to_have_count(0)
     context.close()
 
 
@@ -336,6 +481,18 @@ def test_pages_can_be_used_by_everybody(
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 390, place
     assert [address for address in asked if not address.startswith(url)] == [], "no other place"
+    context.close()
+
+
+def test_judging_on_a_phone(browser: Browser, url: str) -> None:
+    context = browser.new_context(viewport={"width": 400, "height": 800})
+    page = context.new_page()
+    page.goto(f"{url}/identities/1")
+    for name in ("Is the person", "Is not"):
+        place = page.get_by_role("button", name=name).first.bounding_box()
+        assert place is not None
+        assert 0 <= place["x"] <= place["x"] + place["width"] <= 400, name
+    assert page.evaluate("document.querySelector('.scroll').scrollWidth") <= 400
     context.close()
 
 

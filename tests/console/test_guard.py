@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import numpy as np
 import pytest
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from console import api, pages
 from console.state import Console
 from console.users import COOKIE, hash_password
 from reid import Embedder
@@ -46,7 +49,31 @@ def test_nothing_is_shown_before_signing_in(house: TestClient, gallery: Gallery)
         "/sign-in?then=%2Fidentities%2F1",
     )
     assert house.get("/sign-in").status_code == 200
+    search = "/search?like=331&like=4&camera=near"
+    assert then(house.get(search)) == search
     assert house.post("/api/v1/acts", json={"act": "confirm", "track": 1}, headers=OWN).is_error
+
+
+def then(answer: httpx2.Response) -> str:
+    """Where the sign-in goes on that an answer leads to."""
+    place = urlsplit(answer.headers["location"])
+    assert (answer.status_code, place.path) == (303, "/sign-in")
+    (found,) = parse_qs(place.query)["then"]
+    return found
+
+
+def test_after_signing_in_the_page_is_shown_again_from_which_something_was_sent(
+    house: TestClient,
+) -> None:
+    for place, page in (
+        ("http://127.0.0.1/review?passed=3", "/review?passed=3"),
+        ("http://127.0.0.1", "/"),
+        ("https://evil.example/review", "/"),
+        ("", "/"),
+        ("http://[", "/"),
+    ):
+        headers = OWN | {"Referer": place}
+        assert then(house.post("/acts", data={"act": "confirm"}, headers=headers)) == page
 
 
 def test_each_role_may_do_its_own(house: TestClient, gallery: Gallery) -> None:
@@ -63,6 +90,35 @@ def test_each_role_may_do_its_own(house: TestClient, gallery: Gallery) -> None:
         assert hold.status_code == (201 if name == "adm" else 403)
     actors = {(e.actor, e.action) for e in gallery.audit.entries()}
     assert {("ope", "confirm"), ("adm", "erase")} <= actors
+
+
+def test_each_role_is_offered_its_own(house: TestClient, gallery: Gallery) -> None:
+    seen = gallery.browse.best([1])[1].id
+    gallery.watchlist.add("lost child", gallery.browse.embeddings([seen]), [b"x"])
+    places = ("/review", "/identities/1", f"/search?like={seen}", "/watchlist")
+    for name, offered in (("vie", False), ("ope", True)):
+        sign_in(house, name)
+        for place in places:
+            shown = house.get(place).text
+            forms = re.findall('action="(/acts|/watchlist|/watchlist/remove|/holds)"', shown)
+            assert bool(forms) == offered, (name, place)
+            assert "/erase" not in shown
+    sign_in(house, "adm")
+    shown = house.get("/identities/1").text
+    assert 'action="/holds"' in shown
+    assert 'href="/identities/1/erase"' in shown
+
+
+def test_a_refusal_says_who_is_signed_in(house: TestClient) -> None:
+    sign_in(house, "vie")
+    refused = house.post("/acts", data={"act": "confirm", "track": 1}, headers=OWN)
+    assert refused.status_code == 403
+    assert "vie is signed in as viewer, and this takes an operator" in refused.text
+    assert "Sign out" in refused.text
+    house.cookies.clear()
+    unknown = house.get("/nothing")
+    assert unknown.status_code == 404
+    assert "Sign out" not in unknown.text
 
 
 def test_searches_and_looks_stand_in_the_audit_log(house: TestClient, gallery: Gallery) -> None:
@@ -118,6 +174,13 @@ def test_live_events_end_with_the_account(
         assert httpx2.get(events, headers=cookie, timeout=20).status_code == 401
 
 
+def test_signing_out_clears_the_browser(house: TestClient) -> None:
+    sign_in(house, "vie")
+    answer = house.post("/sign-out", headers=OWN)
+    assert answer.headers["clear-site-data"] == '"cache", "storage"'
+    assert house.get("/api/v1/me").status_code == 401
+
+
 def test_sessions_expire(house: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     sign_in(house, "vie")
     monkeypatch.setattr("console.users.SESSION_SECONDS", -1)
@@ -128,18 +191,39 @@ def test_cookies_are_out_of_reach(house: TestClient) -> None:
     answer = house.post("/sign-in", data={"name": "vie", "password": PASSWORD}, headers=OWN)
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie
-    assert "samesite=strict" in cookie
+    assert "samesite=lax" in cookie, "links of other sites find people signed in"
     assert PASSWORD not in str(answer.headers)
 
 
 def test_other_sites_change_nothing(client: TestClient) -> None:
     body = {"act": "confirm", "track": 1}
-    for headers in ({}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
+    for headers in (
+        {},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+    ):
         answer = client.post("/api/v1/acts", json=body, headers=headers)
         assert answer.status_code == 403
         assert client.post("/acts", data=body, headers=headers).status_code == 403
     for own in ("http://127.0.0.1", "https://127.0.0.1"):  # the second behind a proxy
         assert client.post("/api/v1/acts", json=body, headers={"Origin": own}).status_code == 200
+
+
+def test_no_reading_changes_anything(make: Make) -> None:
+    """Cookies come with links of other sites: all that changes something must be sent."""
+    routes = [r for r in (*pages.router.routes, *api.router.routes) if isinstance(r, APIRoute)]
+    changes = {r.path for r in routes if r.methods - {"GET", "HEAD"}}
+    assert {"/acts", "/api/v1/acts", "/sign-out", "/holds"} <= changes
+    house = make(sign_in=True)
+    for path in changes:
+        place = re.sub("{[^}]*}", "1", path)
+        for method in ("POST", "DELETE"):
+            form = {"name": "ada", "password": PASSWORD}
+            answer = house.request(
+                method, place, data=form, headers={"Origin": "https://evil.example"}
+            )
+            assert answer.status_code in (403, 405), (method, path)
 
 
 def test_other_names_are_not_answered(client: TestClient) -> None:
@@ -196,6 +280,17 @@ def test_addresses_that_can_be_shared(house: TestClient, crops: dict, gallery: G
     gone = house.get("/search?query=of-an-earlier-start")
     assert gone.status_code == 404
     assert "send it again" in gone.text
+
+
+def test_only_who_did_it_undoes_it(house: TestClient, gallery: Gallery) -> None:
+    sign_in(house, "ope")
+    body = {"act": "confirm", "track": 1}
+    undo = house.post("/api/v1/acts", json=body, headers=OWN).json()["undo"]
+    sign_in(house, "adm")
+    assert house.post("/api/v1/acts", json=undo, headers=OWN).status_code == 404
+    sign_in(house, "ope")
+    assert house.post("/api/v1/acts", json=undo, headers=OWN).status_code == 200
+    assert gallery.people.judgements().confirmed == {}
 
 
 def test_passwords_are_long_and_hashed(gallery: Gallery) -> None:

@@ -150,7 +150,7 @@ def test_what_people_say_while_it_runs(site: Site) -> None:
     one = site.who()[a]
     assert one is not None
     assert site.who()[b] == one
-    other = site.gallery.people.split(one, [b])
+    other = site.gallery.people.split(one, [b]).identity
     site.see(0, "far", 1, [10.0, 10.4])
     site.linker.link(50.0)
     assert site.who() == {a: one, b: other}

@@ -57,7 +57,7 @@ def test_a_person_parts_what_evidence_joins(gallery: Gallery) -> None:
     assert relink(gallery) == [(1, 2, 3, 4), (5,)]
     identity = held(gallery)[1]
     assert identity is not None
-    made = gallery.people.split(identity, [2])
+    made = gallery.people.split(identity, [2]).identity
     observe(gallery, 6, 7, range(200, 212))
     groups = relink(gallery)
     assert held(gallery)[2] == made
@@ -81,7 +81,7 @@ def test_a_person_joins_what_evidence_parts(gallery: Gallery) -> None:
 
 def test_a_rejected_track_is_kept_from_the_others(gallery: Gallery) -> None:
     relink(gallery)
-    identity = gallery.people.reject(3)
+    identity = gallery.people.reject(3).identity
     assert relink(gallery) == [(1, 2, 4), (3,), (5,)]
     assert held(gallery)[3] not in (identity, None)
 
@@ -150,7 +150,7 @@ def test_what_people_said_stands_over_windows(gallery: Gallery) -> None:
     one, other = held(gallery)[1], held(gallery)[5]
     assert one is not None
     assert other is not None
-    identity = gallery.people.reject(3)
+    identity = gallery.people.reject(3).identity
     assert relink(gallery, Cut(2.0)) == [(1, 2, 4), (3,), (5,)]
     assert held(gallery)[3] not in (identity, None)
     gallery.people.merge(one, [other])

@@ -16,10 +16,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from storage import Gallery, GalleryHeld, ObservationRow, StorageError, TrackUpdate
+from storage import Gallery, GalleryHeld, ObservationRow, Said, StorageError, TrackUpdate
 
 from .conftest import a_model, a_row, of_session
-from .places import new_place
+from .places import ask, new_place
+from .test_identities import held
+from .test_people import LINKS
 from .test_search import a_query, literal, name
 
 CAMERAS = ("near", "far")
@@ -108,7 +110,7 @@ class GalleryMachine(RuleBasedStateMachine):
         own = sorted(i for i, t in self.tracks.items() if t.identity is not None)
         track = data.draw(st.sampled_from(own))
         people = self.gallery.people
-        what: Callable[[], object] = data.draw(
+        what: Callable[[], Said] = data.draw(
             st.sampled_from(
                 [
                     lambda: people.confirm(track),
@@ -119,8 +121,14 @@ class GalleryMachine(RuleBasedStateMachine):
             )
         )
         with suppress(StorageError):  # the only track of a person, or the only person
-            what()
+            before, who = ask(self.place, LINKS), held(self.gallery)
+            said = what()
             self.log += 1
+            if data.draw(st.booleans()):
+                people.undo(said)
+                self.log += 1
+                assert ask(self.place, LINKS) == before
+                assert held(self.gallery) == who
         self.follow()
 
     @precondition(lambda self: self.people)
