@@ -279,12 +279,11 @@ def site_check(file: Annotated[Path, typer.Argument(help="the site file")]) -> N
     """
     with one_line_errors():
         from .site import read_site
-        from .sources import open_source, require_one_clock
+        from .sources import find_sources
 
         site = read_site(file)
-        for camera, source in site.recordings.items():
-            open_source(file.parent / source, camera)
-        require_one_clock(site.recordings, site.starts)
+        recordings = [f"{name}={file.parent / s}" for name, s in site.recordings.items()]
+        find_sources(recordings, site.starts)
     typer.echo(
         f"{file}: {len(site.cameras)} cameras, {len(site.overlaps or [])} overlaps, "
         f"{len(site.travel)} travel times"

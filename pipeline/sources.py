@@ -116,22 +116,12 @@ def find_sources(arguments: Sequence[str], starts: dict[str, float] | None = Non
                     f"two sources are called {name!r} ({sources[name].path}, {file}): "
                     f"name one of them, as in other={file}"
                 )
+            if camera and not os.path.exists(file):
+                raise SourceError(f"no source at {file} for camera {camera}: check the path")
             sources[name] = open_source(file, name, (starts or {}).get(name, 0.0))
     if starts:
-        require_one_clock(sources, starts)
+        _require_one_clock(sources, starts)
     return list(sources.values())
-
-
-def require_one_clock(cameras: Collection[str], dated: Iterable[str]) -> None:
-    """Raises SourceError where some recordings have a date and others none."""
-    known = set(dated)
-    without = [camera for camera in cameras if camera not in known]
-    have = sorted(known.intersection(cameras))
-    if without and have:
-        raise SourceError(
-            f"camera {without[0]} has no start, though {have[0]} has one: give all recordings the "
-            "time of their first frame in the site file, or none"
-        )
 
 
 def open_source(path: Path, camera: str, start: float = 0.0) -> Source:
@@ -141,7 +131,7 @@ def open_source(path: Path, camera: str, start: float = 0.0) -> Source:
         SourceError: when it can't.
     """
     if not os.path.exists(path):
-        raise SourceError(f"no source at {path} for camera {camera}: check the path")
+        raise SourceError(f"no source at {path}: check the path")
     if path.is_dir():
         files = picture_files(path)
         if not files:
@@ -172,6 +162,18 @@ def open_source(path: Path, camera: str, start: float = 0.0) -> Source:
 def picture_files(folder: Path) -> list[Path]:
     """The pictures of a folder, by name."""
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES)
+
+
+def _require_one_clock(cameras: Collection[str], dated: Iterable[str]) -> None:
+    """Raises SourceError where some recordings have a date and others none."""
+    known = set(dated)
+    without = [camera for camera in cameras if camera not in known]
+    have = sorted(known.intersection(cameras))
+    if without and have:
+        raise SourceError(
+            f"camera {without[0]} has no start, though {have[0]} has one: give all recordings the "
+            "time of their first frame in the site file, or none"
+        )
 
 
 def _named(argument: str) -> tuple[str | None, str]:

@@ -41,7 +41,7 @@ class Site:
 
     def see(self, person: int, camera: str, number: int, times: list[float], level: int = 3) -> int:
         """Stores looks of a person and hands them over; the track's id."""
-        session = self.gallery.begin_session(camera, "x", camera, 0, 10)
+        session = self.gallery.begin_session(camera, "x", camera, 1, 10)
         rows, seen = [], []
         for i, time in enumerate(times):
             vector = np.zeros(48, np.float32)

@@ -36,4 +36,4 @@ def test_a_missing_video(tmp_path: Path) -> None:
     call = [sys.executable, SCRIPT, "missing.mp4", "--side", "nearfar"]
     done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
-    assert done.stderr.strip() == "no source at missing.mp4: check the path"
+    assert done.stderr.strip() == "no source at missing.mp4 for camera 1 missing: check the path"
