@@ -169,7 +169,7 @@ def test_searches_move_into_the_database_and_back(
         Gallery.open(stored, model=model, read_only=True) as reader,
     ):
         assert gallery.searched_in == reader.searched_in == "database"
-        session = gallery.begin_session("far", "far.mp4", "x", 0.0, 10.0)
+        session = gallery.begin_session("far", "far.mp4", "x", 1.0, 10.0)
         gallery.append(session.id, 9, 0, [TrackUpdate(1, [a_row(rng, f) for f in range(9)])])
         assert len(reader.search(query)) == 2, "a reader can't take in, and compares in memory"
         assert ask(stored, "SELECT count(*) FROM nearfar_search") == [(9,)]

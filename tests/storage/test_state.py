@@ -66,7 +66,7 @@ class GalleryMachine(RuleBasedStateMachine):
 
     @rule(camera=st.sampled_from(CAMERAS), numbers=st.sets(st.integers(1, 4), min_size=1))
     def append(self, camera: str, numbers: set[int]) -> None:
-        session = self.gallery.begin_session(camera, camera, camera, 0.0, 10.0)
+        session = self.gallery.begin_session(camera, camera, camera, 1000.0, 10.0)
         frame = self.positions[camera]
         assert session.position == frame
         updates = {}
