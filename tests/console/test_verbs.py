@@ -134,7 +134,7 @@ def test_names_by_which_others_reach_it(place: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as running:
         assert running.stdout is not None
         said = [running.stdout.readline() for _ in range(2)]
-        running.send_signal(signal.SIGINT)
+        running.terminate()
     assert "start it with --name" in said[1]
 
 
