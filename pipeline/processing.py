@@ -125,7 +125,6 @@ def process(
         opened = stack.enter_context(
             Gallery.open(gallery, model=model.info, create=True, durable=True)
         )
-        _tell_of_copies(opened, found, tell)
         engine, over = Engine(eyes, model, opened, known, settings), None
         if ray is None:
             runs = engine.run(found, progress, stop, tell)
@@ -136,6 +135,7 @@ def process(
             runs = over_workers(workers, engine, found, progress, stop, tell)
             if place := _place_for_workers(gallery, ray):
                 over = partial(workers.link, place)
+        _tell_of_copies(opened, runs, tell)
         with engine.tally.stage("link"):
             linked = link_gallery(
                 opened, opened.calibration, known.constraints, known.link, known.cut, over
@@ -165,19 +165,18 @@ def _recordings(site: Site, folder: Path) -> list[str]:
     return [f"{n}={folder / c.source}" for n, c in site.cameras.items() if c.source]
 
 
-def _tell_of_copies(gallery: Gallery, sources: Sequence[Source], tell: Tell) -> None:
+def _tell_of_copies(gallery: Gallery, runs: Sequence[FileRun], tell: Tell) -> None:
     """Tells of a recording that has two cameras' names: everybody in it is seen by both."""
     cameras: dict[str, set[str]] = defaultdict(set)
     for session in gallery.sessions():
         cameras[session.content].add(session.camera)
-    for source in sources:
-        own = cameras[source.content()]
-        if others := own - {source.camera}:
+    for run in runs:
+        names = sorted(cameras.pop(run.session.content, ()))
+        if len(names) > 1:
             tell(
-                f"{source.path} is the recording of camera {min(others)} too: everybody in it "
-                f"will be in two cameras, {min(others)} and {source.camera}"
+                f"{run.source.path} is the recording of cameras {' and '.join(names)}: everybody "
+                "in it is in all of them"
             )
-        own.add(source.camera)
 
 
 def _spare_sources(sources: Sequence[Source], folder: Path) -> None:

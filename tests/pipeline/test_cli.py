@@ -130,8 +130,8 @@ def test_one_recording_under_two_names_is_told_of(
     assert nearfar("process", f"a={clips['gate']}").err == ""
     said = nearfar("process", f"b={clips['gate']}", f"c={clips['hall']}", f"d={clips['hall']}")
     first, second = said.err.splitlines()
-    assert "gate.mp4 is the recording of camera a too" in first
-    assert "will be in two cameras, c and d" in second
+    assert "gate.mp4 is the recording of cameras a and b:" in first
+    assert "hall.mp4 is the recording of cameras c and d:" in second
 
 
 def test_gallery_info(nearfar: Call, processed: Processed) -> None:
