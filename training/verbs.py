@@ -109,17 +109,14 @@ def train(
         init=init,
         full_height=full_height(crops),
     )
-    extras = Extras(teacher, rendered, recombined)
-    if ended_before := (out / WEIGHTS).exists():
-        fit(crops, run, out, chosen_device, extras=extras)
-    else:
-        with processes(), stop_on_signal() as stop, EpochBar() as bar:
-            fit(crops, run, out, chosen_device, bar.update, extras, stop)
-    if not (out / WEIGHTS).exists():
+    extras, ended_before = Extras(teacher, rendered, recombined), (out / WEIGHTS).exists()
+    with processes(), stop_on_signal() as stop, EpochBar() as bar:
+        fit(crops, run, out, chosen_device, bar.update, extras, stop)
+    if stop.is_set() and not (out / WEIGHTS).exists():
         if first_process():
             typer.echo("stopped before the end; the same call again goes on from here", err=True)
         raise typer.Exit(130)
-    if ended_before:
+    if first_process() and ended_before:
         typer.echo(f"{out} holds a run that had ended: nothing was trained")
     elif first_process():
         typer.echo(
