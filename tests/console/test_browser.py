@@ -278,6 +278,12 @@ def test_the_live_page_says_when_it_is_not_connected(
     expect(page.locator(".lost, #lost")).to_have_count(0)
 
 
+def sign_in(page: Page, password: str = PASSWORD) -> None:
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
 def test_the_live_page_ends_with_the_session(
     browser: Browser, gallery: Gallery, embedder: Embedder
 ) -> None:
@@ -286,9 +292,7 @@ def test_the_live_page_ends_with_the_session(
     page = context.new_page()
     with Served(Console(gallery, embedder), sign_in=True) as url:
         page.goto(f"{url}/live")
-        page.get_by_label("Name").fill("ada")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
+        sign_in(page)
         expect(page.get_by_role("region", name="camera near")).to_be_visible()
         gallery.accounts.remove("ada")
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=15_000)
@@ -384,9 +388,7 @@ def test_a_session_that_expired(
     page = context.new_page()
     with Served(Console(gallery, embedder), sign_in=True) as url:
         page.goto(url)
-        page.get_by_label("Name").fill("ada")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
+        sign_in(page)
         page.get_by_role("link", name="Review").click()
         expect(page.get_by_role("heading", name="Review")).to_be_visible()
         monkeypatch.setattr("console.users.SESSION_SECONDS", -1)
@@ -394,9 +396,7 @@ def test_a_session_that_expired(
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
         assert gallery.audit.entries("confirm") == []
         monkeypatch.undo()
-        page.get_by_label("Name").fill("ada")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
+        sign_in(page)
         expect(page.get_by_role("heading", name="Review")).to_be_visible()
     context.close()
 
@@ -407,13 +407,9 @@ def test_signing_in_and_out(browser: Browser, gallery: Gallery, embedder: Embedd
     page = context.new_page()
     with Served(Console(gallery, embedder), sign_in=True) as url:
         page.goto(f"{url}/identities/2")
-        page.get_by_label("Name").fill("ada")
-        page.get_by_label("Password").fill("something else")
-        page.get_by_role("button", name="Sign in").click()
+        sign_in(page, "something else")
         expect(page.get_by_role("alert")).to_contain_text("don't fit")
-        page.get_by_label("Name").fill("ada")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
+        sign_in(page)
         expect(page.get_by_role("heading", name="Identity 2")).to_be_visible()
         gallery.accounts.remove("ada")
         page.goto(f"{url}/gallery")
@@ -429,9 +425,7 @@ def test_after_signing_out_nothing_is_left_to_go_back_to(
     page = context.new_page()
     with Served(Console(gallery, embedder), sign_in=True) as url:
         page.goto(f"{url}/identities")
-        page.get_by_label("Name").fill("ada")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
+        sign_in(page)
         page.get_by_role("link", name="Identity 2").click()
         expect(page.get_by_role("heading", name="Identity 2")).to_be_visible()
         page.get_by_role("link", name="Gallery").click()
